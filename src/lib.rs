@@ -1,0 +1,6 @@
+//! label-studio-operator keeps a Label Studio organization and its people as declared.
+//!
+//! Data flows one way: `observe` (reads) → `plan` (pure) → `apply` (writes) → outcome → status.
+//! See ARCHITECTURE.md for the drawing, the code map and the invariants.
+
+pub mod label_studio;
