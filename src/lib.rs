@@ -3,4 +3,7 @@
 //! Data flows one way: `observe` (reads) → `plan` (pure) → `apply` (writes) → outcome → status.
 //! See ARCHITECTURE.md for the drawing, the code map and the invariants.
 
+pub mod command_line;
 pub mod label_studio;
+pub mod manifest;
+pub mod resources;

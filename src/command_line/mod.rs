@@ -1,0 +1,53 @@
+//! The command line: one file per command. Knows clap, never HTTP.
+
+mod crds;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Keeps a Label Studio organization and its people as declared.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the controller: in a cluster, or from a kubeconfig.
+    Run(run::Arguments),
+    /// Print the CustomResourceDefinitions.
+    ///
+    /// Example: label-studio-operator crds | kubectl apply --server-side -f -
+    Crds(crds::Arguments),
+}
+
+/// Parses the process's arguments, runs the command and says with which code to end. A usage error is 1, since 2
+/// means "changes wanted" or "invalid" elsewhere; help and version are 0; a broken pipe is no error.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let printed = usage.print();
+            return ExitCode::from(u8::from(usage.use_stderr() || printed.is_err()));
+        }
+    };
+    let done = match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Crds(arguments) => crds::crds(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

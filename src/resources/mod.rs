@@ -1,0 +1,34 @@
+//! The two kinds people write, their schema, rules, bounds and status. Knows neither Label Studio's
+//! wire format nor kube's runtime, and decides nothing.
+
+mod organization;
+mod status;
+mod user_invite;
+
+pub use organization::{
+    Approval, Credentials, Departure, Guards, HeldSummary, InFlight, KeyRef, MemberCounts, Mode, Organization,
+    OrganizationSpec, OrganizationStatus, PlanStatus, Progress, RateLimit, RemovalBucket, SecretKeyRef, Target, Tls,
+};
+pub use status::{HeldReason, InviteRole, Person, PersonState, condition, folded, seconds};
+pub use user_invite::{
+    DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus,
+};
+
+use kube::CustomResourceExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+/// API group of both kinds; also the prefix of every annotation and of the finalizer.
+pub const GROUP: &str = "labelstudio.rs";
+/// On every UserInvite before the operator acts for it; removed once its departures are handed over.
+pub const FINALIZER: &str = "labelstudio.rs/departures";
+/// Any new value: a pass now. Echoed in `status.lastHandledReconcileAt`.
+pub const RECONCILE_ANNOTATION: &str = "labelstudio.rs/reconcile";
+/// Names the digest of what a guard holds, on the Organization.
+pub const APPROVE_ANNOTATION: &str = "labelstudio.rs/approve";
+/// Addresses by comma, or `*`, on the UserInvite; what follows a blank only makes the value new.
+pub const REINVITE_ANNOTATION: &str = "labelstudio.rs/reinvite";
+
+/// Both definitions, in the order in which they are installed.
+pub fn definitions() -> [CustomResourceDefinition; 2] {
+    [Organization::crd(), UserInvite::crd()]
+}

@@ -1,0 +1,111 @@
+//! `UserInvite`: a list of addresses and one role, as in Label Studio's dialog "Invite via email".
+
+use super::status::{InviteRole, Person};
+use super::organization::Target;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// People who belong to a Label Studio organization with one role. They are invited by e-mail; members who are
+/// there already get the role.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "labelstudio.rs",
+    version = "v1alpha1",
+    kind = "UserInvite",
+    namespaced,
+    shortname = "lsinvite",
+    category = "label-studio",
+    status = "UserInviteStatus",
+    derive = "PartialEq",
+    doc = "People who belong to a Label Studio organization with one role: invited by e-mail, or given the role if they are members already.",
+    printcolumn(name = "Organization", type_ = "string", json_path = ".spec.organizationRef.name"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "People", type_ = "integer", json_path = ".status.counts.total"),
+    printcolumn(name = "Active", type_ = "integer", json_path = ".status.counts.active"),
+    printcolumn(name = "Invited", type_ = "integer", json_path = ".status.counts.invited"),
+    printcolumn(name = "Held", type_ = "integer", json_path = ".status.counts.held"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInviteSpec {
+    /// The Organization these people belong to. It cannot be changed: create another UserInvite instead.
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "organizationRef cannot be changed: create a new UserInvite for the other Organization and delete this one"))]
+    pub organization_ref: OrganizationRef,
+
+    /// 1 to 500 addresses of at most 254 characters. They are trimmed and lower-cased before they are compared and
+    /// sent; the status shows them as typed. For more people write a second UserInvite.
+    #[schemars(length(min = 1, max = 500), inner(length(min = 3, max = 254), regex(pattern = EMAIL)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub emails: Vec<String>,
+
+    /// The role in the organization. `Deactivated` takes access away and frees the seat; the history stays.
+    /// The Owner cannot be assigned.
+    pub role: InviteRole,
+
+    /// What happens to people who are dropped from this list, or whose UserInvite is deleted. `Deactivate`: role
+    /// Deactivated, an open invitation is revoked (reversible). `Retain`: nothing. `Remove`: the membership is
+    /// deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// One `@`, no blanks or list separators inside, a dot in the domain; blanks around it are trimmed.
+const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$"#;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct OrganizationRef {
+    /// Name of an Organization in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// What becomes of people whom no manifest claims any more.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// Role Deactivated, an open invitation revoked: reversible, the history is kept, the seat is freed.
+    #[default]
+    Deactivate,
+    /// Nothing: they keep what they have and show up as unmanaged.
+    Retain,
+    /// The membership is deleted. In the open-source edition this does not end the person's access.
+    Remove,
+}
+
+/// What the operator knows of these people.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = serde_json::json!({"observedGeneration": -1})))]
+pub struct UserInviteStatus {
+    /// The generation whose outcome this status tells; -1 before the operator has seen the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub conditions: Vec<Condition>,
+    /// Where the memory in `users` is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<InviteCounts>,
+    /// One entry per address, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1500))]
+    pub users: Vec<Person>,
+    /// The last value of the annotation `labelstudio.rs/reinvite` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reinvite: Option<String>,
+}
+
+/// Numbers for the printer columns.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct InviteCounts {
+    pub total: i32,
+    pub active: i32,
+    pub invited: i32,
+    pub held: i32,
+}
