@@ -4,6 +4,8 @@
 //! See ARCHITECTURE.md for the drawing, the code map and the invariants.
 
 pub mod command_line;
+pub mod controller;
+pub mod engine;
 pub mod label_studio;
 pub mod manifest;
 pub mod resources;

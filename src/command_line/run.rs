@@ -1,12 +1,79 @@
-//! `run`: the controller.
+//! `run`: the controller, in a cluster or from a kubeconfig.
+
+use crate::controller::{self, Settings};
+use anyhow::Context as _;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Watch this namespace; repeat it for several. Without it: all namespaces.
     #[arg(long, value_name = "NS", env = "LABEL_STUDIO_OPERATOR_NAMESPACE", value_delimiter = ',')]
     namespace: Vec<String>,
+
+    /// Log lines as text for people or as JSON for machines.
+    #[arg(long, value_name = "FORMAT", env = "LABEL_STUDIO_OPERATOR_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+
+    /// What to log, as `info` or `label_studio_operator=debug`.
+    #[arg(long, value_name = "FILTER", env = "LABEL_STUDIO_OPERATOR_LOG", default_value = "info")]
+    log: String,
+
+    // Hidden: tests shorten these; nobody else has a reason to.
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", default_value_t = 120_000)]
+    mail_timeout_ms: u64,
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", default_value_t = 60_000)]
+    mail_settle_ms: u64,
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_START_SPREAD_MS", default_value_t = 60_000)]
+    start_spread_ms: u64,
 }
 
-pub fn run(Arguments { namespace }: Arguments) -> anyhow::Result<()> {
-    anyhow::bail!("not yet {namespace:?}")
+#[derive(Clone, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { namespace, log_format, log, mail_timeout_ms, mail_settle_ms, start_spread_ms } = arguments;
+    let filter = EnvFilter::try_new(&log).with_context(|| format!("--log {log:?} is not a filter"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log_format {
+        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    let settings = Settings {
+        namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
+        mail_timeout: Duration::from_millis(mail_timeout_ms),
+        mail_settle: Duration::from_millis(mail_settle_ms),
+        start_spread: Duration::from_millis(start_spread_ms),
+        stop_within: Duration::from_secs(10),
+    };
+    // One provider for kube and for the client of Label Studio, before either makes a connection.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a crypto provider is installed already");
+    }
+    // The work is waiting for two servers: two threads are plenty, and memory stays small.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(controller(settings))
+}
+
+async fn controller(settings: Settings) -> anyhow::Result<()> {
+    let (tell, stop) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping: what is in flight ends, nothing new starts");
+        tell.send_replace(true);
+    });
+    let kube = kube::Client::try_default()
+        .await
+        .context("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, "starting");
+    controller::run(kube, settings, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
 }

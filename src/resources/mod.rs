@@ -9,13 +9,11 @@ pub use organization::{
     Approval, Credentials, Departure, Guards, HeldSummary, InFlight, KeyRef, MemberCounts, Mode, Organization,
     OrganizationSpec, OrganizationStatus, PlanStatus, Progress, RateLimit, RemovalBucket, SecretKeyRef, Target, Tls,
 };
-pub use status::{HeldReason, InviteRole, Person, PersonState, condition, folded, seconds};
-pub use user_invite::{
-    DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus,
-};
+pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
+pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};
 
-use kube::CustomResourceExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
 
 /// API group of both kinds; also the prefix of every annotation and of the finalizer.
 pub const GROUP: &str = "labelstudio.rs";

@@ -62,6 +62,7 @@ pub enum HeldReason {
     ManagedByIdentityProvider,
     Owner,
     RemovalGuard,
+    /// The operator's own account; shown as `Self`.
     Self_,
     ServiceAccount,
     TargetChanged,
@@ -69,7 +70,29 @@ pub enum HeldReason {
     UnsupportedByEdition,
 }
 
+/// How the message of a conflict begins in which both manifests want the same: nobody waits for that.
+pub const SAME_WISH: &str = "claimed with the same role";
+
 impl HeldReason {
+    pub const ALL: [Self; 16] = [
+        Self::Conflict,
+        Self::DeparturesFull,
+        Self::EmailNotConfigured,
+        Self::Failed,
+        Self::Forbidden,
+        Self::IncompleteRoster,
+        Self::InviteUnconfirmed,
+        Self::LastAdministrator,
+        Self::ManagedByIdentityProvider,
+        Self::Owner,
+        Self::RemovalGuard,
+        Self::Self_,
+        Self::ServiceAccount,
+        Self::TargetChanged,
+        Self::UnknownRole,
+        Self::UnsupportedByEdition,
+    ];
+
     /// A hold that a person must resolve: the UserInvite is Ready=False and Stalled. The others are either no
     /// error (Ready=True, reason `Held`) or resolve by themselves (`IncompleteRoster`).
     pub fn stalls(self) -> bool {

@@ -1,7 +1,7 @@
 //! `UserInvite`: a list of addresses and one role, as in Label Studio's dialog "Invite via email".
 
-use super::status::{InviteRole, Person};
 use super::organization::Target;
+use super::status::{InviteRole, Person};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

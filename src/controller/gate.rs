@@ -1,0 +1,24 @@
+//! Whether a write may still start: looked at before every one.
+
+use crate::engine::apply::Gate;
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tokio::time::Instant;
+
+/// A mass change is planned anew for an edit at most this often.
+const REPLAN_EVERY: Duration = Duration::from_secs(2);
+
+pub struct Preemption {
+    pub woken: channel::Receiver<u64>,
+    /// The counter that the plan knows of.
+    pub seen: u64,
+    pub planned: Instant,
+    pub stop: channel::Receiver<bool>,
+}
+
+impl Gate for Preemption {
+    fn is_open(&self) -> bool {
+        let newer = *self.woken.borrow() != self.seen && self.planned.elapsed() >= REPLAN_EVERY;
+        !newer && !*self.stop.borrow()
+    }
+}

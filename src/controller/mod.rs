@@ -1,0 +1,73 @@
+//! The only room that knows kube's runtime: watches both kinds, keeps one task per Organization, writes status.
+
+mod credentials;
+mod events;
+mod farewell;
+mod gate;
+mod handover;
+mod objects;
+mod publish;
+mod reconcile;
+mod server;
+mod situation;
+mod status;
+mod task;
+mod watch;
+
+use crate::engine::mark::MailPatience;
+use crate::label_studio::{Paces, Timeouts};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as channel;
+
+/// What the operator of this process decides. Times that tests shorten are hidden from people.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// None: all namespaces.
+    pub namespaces: Vec<String>,
+    /// How long a mail request may take.
+    pub mail_timeout: Duration,
+    /// How much longer the server may take with it.
+    pub mail_settle: Duration,
+    /// Over how long the passes of a start are spread when nothing is new.
+    pub start_spread: Duration,
+    /// How long a pass in flight may take to end after the stop signal.
+    pub stop_within: Duration,
+}
+
+impl Settings {
+    fn mail_patience(&self) -> MailPatience {
+        MailPatience { timeout: self.mail_timeout, settle: self.mail_settle }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts { mail: self.mail_timeout, ..Timeouts::default() }
+    }
+}
+
+/// What every task shares.
+struct Context {
+    kube: kube::Client,
+    watched: Vec<watch::Watched>,
+    events: events::Events,
+    paces: Paces,
+    settings: Settings,
+    stop: channel::Receiver<bool>,
+}
+
+/// Runs until `stop` says so, then lets what is in flight end.
+pub async fn run(kube: kube::Client, settings: Settings, stop: channel::Receiver<bool>) -> anyhow::Result<()> {
+    let (watched, streams) = watch::watch(&kube, &settings.namespaces);
+    let context = Arc::new(Context {
+        events: events::Events::new(kube.clone()),
+        kube,
+        watched,
+        paces: Paces::new(),
+        settings,
+        stop: stop.clone(),
+    });
+    let tasks = task::Tasks::new(context.clone());
+    watch::follow(streams, &context, &tasks, stop).await;
+    tasks.end(context.settings.stop_within).await;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The Kubernetes objects of one Organization, in the newest form known: from the cache, or as we last wrote them.
+//! The only place that writes them: status whole, by PUT with resourceVersion, and the finalizer. Never a spec.
+
+use super::Context;
+use super::task::OrganizationKey;
+use crate::engine::memory::Forgotten;
+use crate::resources::{FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Name under which the API server notes who wrote what.
+pub const MANAGER: &str = "label-studio-operator";
+/// Status writes in flight.
+const IN_FLIGHT: usize = 8;
+
+pub struct Objects {
+    kube: kube::Client,
+    key: OrganizationKey,
+    pub organization: Option<Arc<Organization>>,
+    pub invites: BTreeMap<String, Arc<UserInvite>>,
+}
+
+impl Objects {
+    pub fn new(kube: kube::Client, key: OrganizationKey) -> Self {
+        Self { kube, key, organization: None, invites: BTreeMap::new() }
+    }
+
+    /// Takes in what the cache holds, unless we have written something newer ourselves.
+    pub fn refresh(&mut self, context: &Context) {
+        let Some(watched) = context.watched(&self.key.namespace) else { return };
+        let cached = watched.organization(&self.key);
+        self.organization = match (cached, self.organization.take()) {
+            (Some(cached), Some(own)) => Some(newer(cached, own)),
+            (cached, _) => cached,
+        };
+        let mut before = std::mem::take(&mut self.invites);
+        for cached in watched.invites_of(&self.key) {
+            let name = cached.name_any();
+            let invite = match before.remove(&name) {
+                Some(own) => newer(cached, own),
+                None => cached,
+            };
+            self.invites.insert(name, invite);
+        }
+    }
+
+    /// UserInvites that are not being deleted.
+    pub fn living(&self) -> impl Iterator<Item = &UserInvite> {
+        self.invites.values().map(AsRef::as_ref).filter(|invite| invite.metadata.deletion_timestamp.is_none())
+    }
+
+    /// UserInvites that are being deleted and still carry our finalizer.
+    pub fn dying(&self) -> Vec<Arc<UserInvite>> {
+        let dying = |invite: &&Arc<UserInvite>| invite.metadata.deletion_timestamp.is_some() && is_finalized(invite);
+        self.invites.values().filter(dying).cloned().collect()
+    }
+
+    pub async fn put_organization(&mut self, status: OrganizationStatus) -> Result<(), Forgotten> {
+        let Some(known) = self.organization.clone() else {
+            return Err(Forgotten::Changed(format!("Organization {}", self.key)));
+        };
+        if known.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let api: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
+        let written =
+            put_status(&api, &known, |object| object.status = Some(status.clone()), |o| o.status.as_ref()).await;
+        match written {
+            Ok(object) => {
+                self.organization = Some(Arc::new(object));
+                Ok(())
+            }
+            Err(error) => {
+                self.reread_organization().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Several statuses at once, a few in flight. The first failure is told; the others are tried all the same.
+    pub async fn put_invites(&mut self, statuses: Vec<(String, UserInviteStatus)>) -> Result<(), Forgotten> {
+        let api: Api<UserInvite> = Api::namespaced(self.kube.clone(), &self.key.namespace);
+        let changed = statuses.into_iter().filter_map(|(name, status)| {
+            let known = self.invites.get(&name)?.clone();
+            (known.status.as_ref() != Some(&status)).then_some((name, known, status))
+        });
+        let api = &api;
+        let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
+            .map(|(name, known, status)| async move {
+                let put = put_status(api, &known, |o| o.status = Some(status.clone()), |o| o.status.as_ref()).await;
+                (name, put)
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        self.take_in(written)
+    }
+
+    pub async fn add_finalizers(&mut self, names: Vec<String>) -> Result<(), Forgotten> {
+        self.patch_finalizers(names, |finalizers| {
+            if !finalizers.iter().any(|f| f == FINALIZER) {
+                finalizers.push(FINALIZER.to_owned());
+            }
+        })
+        .await
+    }
+
+    pub async fn remove_finalizers(&mut self, names: Vec<String>) -> Result<(), Forgotten> {
+        self.patch_finalizers(names, |finalizers| finalizers.retain(|f| f != FINALIZER)).await
+    }
+
+    /// Reads live whether the Organization and its namespace stand: not gone, not being deleted.
+    pub async fn stands(&self) -> Result<bool, Forgotten> {
+        let unwritten = |error: kube::Error| Forgotten::Unwritten {
+            object: format!("Organization {}", self.key),
+            reason: format!("it cannot be read: {error}"),
+        };
+        let organizations: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
+        let organization = organizations.get_opt(&self.key.name).await.map_err(unwritten)?;
+        let known = self.organization.as_ref().and_then(|known| known.metadata.uid.clone());
+        let stands = organization.is_some_and(|live| {
+            live.metadata.deletion_timestamp.is_none() && (known.is_none() || live.metadata.uid == known)
+        });
+        if !stands {
+            return Ok(false);
+        }
+        let namespaces: Api<Namespace> = Api::all(self.kube.clone());
+        let namespace = namespaces.get_opt(&self.key.namespace).await.map_err(unwritten)?;
+        Ok(namespace.is_some_and(|live| live.metadata.deletion_timestamp.is_none()))
+    }
+
+    async fn patch_finalizers(
+        &mut self,
+        names: Vec<String>,
+        change: impl Fn(&mut Vec<String>),
+    ) -> Result<(), Forgotten> {
+        let api: Api<UserInvite> = Api::namespaced(self.kube.clone(), &self.key.namespace);
+        let mut patches = Vec::new();
+        for name in names {
+            let Some(known) = self.invites.get(&name) else { continue };
+            let mut finalizers = known.finalizers().to_vec();
+            change(&mut finalizers);
+            if finalizers != known.finalizers() {
+                patches.push((name, known.clone(), finalizers));
+            }
+        }
+        let (api, change) = (&api, &change);
+        let written: Vec<_> = futures::stream::iter(patches)
+            .map(|(name, known, finalizers)| async move {
+                let written = patch_finalizers(api, &known, finalizers, change).await;
+                (name, written)
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        self.take_in(written)
+    }
+
+    fn take_in(&mut self, written: Vec<(String, Result<UserInvite, Forgotten>)>) -> Result<(), Forgotten> {
+        let mut end = Ok(());
+        for (name, result) in written {
+            match result {
+                Ok(object) => {
+                    self.invites.insert(name, Arc::new(object));
+                }
+                Err(error) => end = Err(error),
+            }
+        }
+        end
+    }
+
+    /// After a conflict the object is read live, so that the next plan does not stand on a stale cache.
+    async fn reread_organization(&mut self) {
+        let api: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
+        if let Ok(Some(live)) = api.get_opt(&self.key.name).await {
+            self.organization = Some(Arc::new(live));
+        }
+    }
+}
+
+/// Compare-and-swap of the status: a conflict is no matter as long as nobody else changed the *status* that we knew.
+async fn put_status<K, S>(
+    api: &Api<K>,
+    known: &K,
+    set: impl Fn(&mut K),
+    status: impl Fn(&K) -> Option<&S>,
+) -> Result<K, Forgotten>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+    S: PartialEq,
+{
+    let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let mut object = known.clone();
+    for _ in 0..3 {
+        set(&mut object);
+        match api.replace_status(&object.name_any(), &parameters, &object).await {
+            Ok(mut written) => {
+                written.managed_fields_mut().clear();
+                return Ok(written);
+            }
+            Err(error) if is_conflict(&error) => {
+                let live = api.get_opt(&object.name_any()).await.map_err(|e| unwritten(known, &e))?;
+                let same = |live: &K| live.uid() == known.uid() && status(live) == status(known);
+                object = live.filter(same).ok_or_else(|| Forgotten::Changed(name_of(known)))?;
+            }
+            Err(error) => return Err(unwritten(known, &error)),
+        }
+    }
+    Err(Forgotten::Changed(name_of(known)))
+}
+
+async fn patch_finalizers(
+    api: &Api<UserInvite>,
+    known: &UserInvite,
+    mut finalizers: Vec<String>,
+    change: impl Fn(&mut Vec<String>),
+) -> Result<UserInvite, Forgotten> {
+    let name = known.name_any();
+    let mut version = known.resource_version();
+    for _ in 0..3 {
+        let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(&name, &parameters, &Patch::Merge(&patch)).await {
+            Ok(mut written) => {
+                written.managed_fields_mut().clear();
+                return Ok(written);
+            }
+            Err(error) if is_conflict(&error) => {
+                let live = api.get_opt(&name).await.map_err(|e| unwritten(known, &e))?;
+                let Some(live) = live.filter(|live| live.uid() == known.uid()) else {
+                    return Err(Forgotten::Changed(name_of(known)));
+                };
+                finalizers = live.finalizers().to_vec();
+                change(&mut finalizers);
+                version = live.resource_version();
+            }
+            Err(error) => return Err(unwritten(known, &error)),
+        }
+    }
+    Err(Forgotten::Changed(name_of(known)))
+}
+
+pub fn is_finalized(invite: &UserInvite) -> bool {
+    invite.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// The cached object, unless ours is the same object in a later version.
+fn newer<K: Resource>(cached: Arc<K>, own: Arc<K>) -> Arc<K> {
+    let version = |object: &K| object.meta().resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
+    if cached.meta().uid == own.meta().uid && version(&own) > version(&cached) { own } else { cached }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+fn unwritten<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Forgotten {
+    if is_gone(error) {
+        return Forgotten::Changed(name_of(object));
+    }
+    Forgotten::Unwritten { object: name_of(object), reason: error.to_string() }
+}
+
+fn name_of<K: Resource<DynamicType = ()>>(object: &K) -> String {
+    format!("{} {}/{}", K::kind(&()), object.namespace().unwrap_or_default(), object.name_any())
+}

@@ -1,0 +1,254 @@
+//! The memory of the controller: what `apply` needs stored before and after its acts, and the status of everybody
+//! after a pass. Changed objects only; the Organization last.
+
+use super::Context;
+use super::objects::{Objects, is_finalized};
+use super::situation::Problem;
+use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
+use crate::engine::desired::Desired;
+use crate::engine::ledger::{InviteMemory, Ledger};
+use crate::engine::memory::{Forgotten, Memory};
+use crate::engine::outcome;
+use crate::engine::plan::{Circumstances, plan};
+use crate::engine::snapshot::Snapshot;
+use crate::engine::target::TargetChanged;
+use crate::resources::{Organization, Progress, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, seconds};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a long pass tells how far it is.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub struct Desk<'a> {
+    pub context: &'a Context,
+    pub objects: &'a mut Objects,
+    pub desired: &'a Desired,
+    pub circumstances: Circumstances,
+    pub told: Instant,
+}
+
+impl Memory for Desk<'_> {
+    async fn prepare(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
+        let mut first = Vec::new();
+        let mut unfinalized = Vec::new();
+        for name in invites {
+            let (Some(object), Some(memory)) = (self.objects.invites.get(name), ledger.invites.get(name)) else {
+                // Deleted since the plan was made.
+                return Err(Forgotten::Changed(format!("UserInvite {name}")));
+            };
+            if !remembers(object, memory) {
+                first.push((name.clone(), self.in_progress(object, memory)));
+            }
+            if !is_finalized(object) {
+                unfinalized.push(name.clone());
+            }
+        }
+        // In this order: a finalizer without a status means that the status was lost.
+        self.objects.put_invites(first).await?;
+        self.objects.add_finalizers(unfinalized).await
+    }
+
+    async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
+        let Some(organization) = self.objects.organization.clone() else {
+            return Err(Forgotten::Changed("the Organization".to_owned()));
+        };
+        let mut status = organization.status.clone().unwrap_or_default();
+        status.observed_generation = status.observed_generation.or(Some(-1));
+        status.target.clone_from(&ledger.target);
+        status.in_flight.clone_from(&ledger.in_flight);
+        status.invitations_visible = ledger.invitations_visible;
+        status.departures.clone_from(&ledger.departures);
+        status.removals.clone_from(&ledger.removals);
+        status.approval.clone_from(&ledger.approval);
+        self.objects.put_organization(status).await
+    }
+
+    async fn record(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
+        let statuses = invites.iter().filter_map(|name| {
+            let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
+            Some((name.clone(), self.in_progress(object, memory)))
+        });
+        let statuses = statuses.collect();
+        self.objects.put_invites(statuses).await
+    }
+
+    async fn stands(&mut self) -> Result<bool, Forgotten> {
+        self.objects.stands().await
+    }
+
+    async fn progress(
+        &mut self,
+        ledger: &Ledger,
+        snapshot: &Snapshot,
+        done: usize,
+        total: usize,
+    ) -> Result<(), Forgotten> {
+        if self.told.elapsed() < EVERY {
+            return Ok(());
+        }
+        let circumstances = Circumstances { now: seconds(Timestamp::now()), ..self.circumstances };
+        let now = plan(self.desired, snapshot, ledger, circumstances);
+        let mut ledger = ledger.clone();
+        outcome::settle(&mut ledger, &now, &snapshot.target);
+        let progress = Progress { done: number(done), total: number(total) };
+        let view = OrganizationView {
+            snapshot: Some(snapshot),
+            plan: Some(&now),
+            progress: Some(progress),
+            ..Default::default()
+        };
+        publish(self.context, self.objects, self.desired, &ledger, view).await?;
+        self.told = Instant::now();
+        Ok(())
+    }
+}
+
+impl Desk<'_> {
+    fn in_progress(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
+        let situation = InviteSituation::Judged { pending: 1, observes: false };
+        invite_status(object, memory, &situation, self.circumstances.now)
+    }
+}
+
+/// The status of everybody after a pass, or in the middle of one.
+pub async fn publish(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    mut view: OrganizationView<'_>,
+) -> Result<(), Forgotten> {
+    let Some(organization) = objects.organization.clone() else { return Ok(()) };
+    let now = seconds(Timestamp::now());
+    let name = organization.name_any();
+    let mut statuses = Vec::new();
+    let mut unfinalized = Vec::new();
+    for invite in objects.living() {
+        let key = invite.name_any();
+        let nothing = InviteMemory::default();
+        let memory = ledger.invites.get(&key).unwrap_or(&nothing);
+        let situation = situation(&organization, &name, &view, desired, &key);
+        let status = invite_status(invite, memory, &situation, now);
+        if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
+            unfinalized.push(key.clone());
+        }
+        statuses.push((key, status));
+    }
+    tell_invites(context, objects, &statuses).await;
+    objects.put_invites(statuses).await?;
+    objects.add_finalizers(unfinalized).await?;
+
+    view.unmanaged = view.snapshot.map_or(0, |snapshot| unmanaged(snapshot, desired));
+    view.handled_reconcile =
+        organization.annotations().get(RECONCILE_ANNOTATION).cloned().filter(|_| view.plan.is_some());
+    let status = organization_status(&organization, ledger, &view, now);
+    let before = organization.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    tell(context, &*organization, before, &status.conditions, true).await;
+    objects.put_organization(status).await
+}
+
+fn situation<'a>(
+    organization: &Organization,
+    name: &'a str,
+    view: &'a OrganizationView,
+    desired: &Desired,
+    invite: &str,
+) -> InviteSituation<'a> {
+    if organization.spec.suspend {
+        return InviteSituation::Suspended(name);
+    }
+    if let Some(changed) = view.target_changed {
+        return InviteSituation::TargetChanged(changed);
+    }
+    match view.plan {
+        None => InviteSituation::OrganizationNotReady(name),
+        Some(plan) => InviteSituation::Judged {
+            pending: plan.pending.get(invite).copied().unwrap_or_default(),
+            observes: desired.observes_only,
+        },
+    }
+}
+
+/// Problems that end a pass before anything is known.
+pub async fn publish_problem(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    problem: &Problem,
+) -> Result<(), Forgotten> {
+    let view = OrganizationView { problem: Some(problem), ..Default::default() };
+    publish(context, objects, desired, ledger, view).await
+}
+
+pub async fn publish_target_changed(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    snapshot: &Snapshot,
+    changed: &TargetChanged,
+) -> Result<(), Forgotten> {
+    let view = OrganizationView { snapshot: Some(snapshot), target_changed: Some(changed), ..Default::default() };
+    publish(context, objects, desired, ledger, view).await
+}
+
+/// Whether the stored status remembers all that must stand before a mail.
+fn remembers(object: &UserInvite, memory: &InviteMemory) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        status.target == memory.target && status.last_handled_reinvite == memory.last_handled_reinvite
+    })
+}
+
+fn has_people(memory: &InviteMemory) -> bool {
+    memory.users.values().any(crate::resources::Person::was_reached)
+}
+
+/// Members whom no manifest claims, besides the Owner, ourselves and service accounts.
+fn unmanaged(snapshot: &Snapshot, desired: &Desired) -> usize {
+    snapshot
+        .members()
+        .filter(|(email, member)| {
+            desired.claimant(email).is_none()
+                && Some(member.user_id) != snapshot.owner
+                && member.user_id != snapshot.me
+                && !member.is_service
+        })
+        .count()
+}
+
+async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {
+    for (name, status) in statuses {
+        let Some(object) = objects.invites.get(name) else { continue };
+        let before = object.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+        tell(context, &**object, before, &status.conditions, false).await;
+    }
+}
+
+/// An Event when somebody has to act, when that is over, and, for an Organization, when its state changes.
+async fn tell<K>(context: &Context, object: &K, before: &[Condition], after: &[Condition], all: bool)
+where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let ready = |conditions: &[Condition]| {
+        conditions.iter().find(|c| c.type_ == "Ready").map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+    };
+    let stalled = |conditions: &[Condition]| conditions.iter().any(|c| c.type_ == "Stalled");
+    let Some((status, reason, message)) = ready(after) else { return };
+    let (was, is) = (stalled(before), stalled(after));
+    let same = ready(before).is_some_and(|(s, r, _)| s == status && r == reason);
+    if same || reason == "Progressing" || !(all || was || is) {
+        return;
+    }
+    let kind = if status == "True" { EventType::Normal } else { EventType::Warning };
+    context.events.tell(object, kind, &reason, &message).await;
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

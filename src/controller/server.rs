@@ -1,0 +1,186 @@
+//! The connection of one Organization: a client, what was last seen, and how long to leave a failing server alone.
+
+use super::situation::{Kind, Problem};
+use crate::engine::observe::{observe, observe_roster};
+use crate::engine::snapshot::Snapshot;
+use crate::label_studio::{Client, Connection, Error, Limit, Paces};
+use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION};
+use kube::ResourceExt as _;
+use sha2::{Digest as _, Sha256};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Back-off after failures that pass by themselves: full jitter between nothing and a doubling limit.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+#[derive(Default)]
+pub struct Session {
+    server: Option<Server>,
+    blocked: Option<Blocked>,
+    failures: u32,
+}
+
+/// No traffic until then, whoever wakes the task, unless what caused it has changed.
+struct Blocked {
+    identity: String,
+    problem: Problem,
+    until: Instant,
+}
+
+pub struct Server {
+    /// URL, token, authority, limits: another one is another server to us.
+    identity: String,
+    pub client: Client,
+    paces: Paces,
+    pace_key: (String, Limit),
+    url: String,
+    secret: String,
+    pub interval: Duration,
+    pub snapshot: Option<Snapshot>,
+    /// Something makes the snapshot doubtful: it is read anew at the next pass.
+    pub doubtful: bool,
+    resync_at: Instant,
+}
+
+impl Session {
+    /// The server to talk to, or why it is left alone.
+    pub fn server(
+        &mut self,
+        paces: &Paces,
+        organization: &Organization,
+        connection: Connection,
+    ) -> Result<&mut Server, Problem> {
+        let identity = identity(organization, &connection);
+        if let Some(blocked) = &self.blocked {
+            let same = blocked.identity == cause(organization, &identity);
+            if same && Instant::now() < blocked.until {
+                return Err(blocked.problem.clone());
+            }
+            if !same {
+                self.failures = 0;
+            }
+            self.blocked = None;
+        }
+        if self.server.as_ref().is_none_or(|server| server.identity != identity) {
+            self.server = None;
+            self.server = Some(Server::connect(paces, organization, connection, identity)?);
+        }
+        // Just put there.
+        self.server.as_mut().ok_or_else(|| Problem::waiting("Connecting", String::new()))
+    }
+
+    /// Leaves the server alone for a while, which is returned.
+    pub fn block(&mut self, organization: &Organization, problem: Problem) -> Duration {
+        let interval: Duration = interval(&organization.spec);
+        if let Some(blocked) = self.blocked.as_ref().filter(|b| Instant::now() < b.until && b.problem == problem) {
+            return blocked.until - Instant::now();
+        }
+        let wait = match problem.kind {
+            Kind::Transient => {
+                self.failures = (self.failures + 1).min(16);
+                let limit = LONGEST_BACKOFF.min(FIRST_BACKOFF * 2_u32.saturating_pow(self.failures));
+                problem.retry_after.unwrap_or_else(|| limit.mul_f64(fastrand::f64()).max(FIRST_BACKOFF / 2))
+            }
+            Kind::Waiting | Kind::Terminal => interval,
+        };
+        let identity = self.server.as_ref().map(|server| server.identity.clone()).unwrap_or_default();
+        self.blocked =
+            Some(Blocked { identity: cause(organization, &identity), problem, until: Instant::now() + wait });
+        wait
+    }
+
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+}
+
+impl Server {
+    fn connect(
+        paces: &Paces,
+        organization: &Organization,
+        connection: Connection,
+        identity: String,
+    ) -> Result<Self, Problem> {
+        let spec = &organization.spec;
+        let limit = Limit {
+            requests_per_second: f64::from(spec.rate_limit.requests_per_second),
+            burst: u32::try_from(spec.rate_limit.burst).unwrap_or(1),
+        };
+        let secret =
+            format!("key {:?} of Secret {:?}", spec.credentials.secret_ref.key, spec.credentials.secret_ref.name);
+        let member = organization.uid().unwrap_or_else(|| organization.name_any());
+        let provisional = format!("{} {}", spec.url, connection.token.fingerprint());
+        let pace = paces.of(&provisional, &member, limit);
+        let client = Client::new(connection, pace).map_err(|error| Problem::from_client(&error, &spec.url, &secret))?;
+        Ok(Self {
+            identity,
+            client,
+            paces: paces.clone(),
+            pace_key: (member, limit),
+            url: spec.url.clone(),
+            secret,
+            interval: interval(spec),
+            snapshot: None,
+            doubtful: false,
+            resync_at: Instant::now(),
+        })
+    }
+
+    /// Reads everything anew when it is time, or when somebody asks for it.
+    pub async fn observe(&mut self, spec: &OrganizationSpec, asked: bool) -> Result<(), Problem> {
+        self.interval = interval(spec);
+        let due = self.snapshot.is_none() || self.doubtful || asked || Instant::now() >= self.resync_at;
+        if !due {
+            return Ok(());
+        }
+        let read = observe(&self.client, spec).await;
+        let snapshot = read.map_err(|error| Problem::from_unobserved(&error, &self.url, &self.secret))?;
+        // Whoever signs in as this user shares its budget, whatever the token.
+        let (member, limit) = &self.pace_key;
+        self.client.set_pace(self.paces.of(&format!("{} user {}", self.url, snapshot.me), member, *limit));
+        self.snapshot = Some(snapshot);
+        self.doubtful = false;
+        self.resync_at = Instant::now() + self.interval.mul_f64(0.9 + 0.2 * fastrand::f64());
+        Ok(())
+    }
+
+    /// Reads the roster alone.
+    pub async fn look(&mut self, spec: &OrganizationSpec) -> Result<(), Problem> {
+        let Some(known) = &self.snapshot else { return self.observe(spec, true).await };
+        let read = observe_roster(&self.client, known).await;
+        self.snapshot = Some(read.map_err(|error| Problem::from_unobserved(&error, &self.url, &self.secret))?);
+        Ok(())
+    }
+
+    pub fn problem(&self, error: &Error) -> Problem {
+        Problem::from_client(error, &self.url, &self.secret)
+    }
+
+    pub fn until_resync(&self) -> Duration {
+        self.resync_at.saturating_duration_since(Instant::now())
+    }
+}
+
+fn interval(spec: &OrganizationSpec) -> Duration {
+    Duration::from(spec.interval).max(Duration::from_secs(1))
+}
+
+fn identity(organization: &Organization, connection: &Connection) -> String {
+    let spec = &organization.spec;
+    let authority = connection.ca_bundle.as_deref().map(|pem| format!("{:x}", Sha256::digest(pem)));
+    format!(
+        "{:?} {} {} {authority:?} {:?} {:?}",
+        organization.uid(),
+        spec.url,
+        connection.token.fingerprint(),
+        spec.organization_id,
+        spec.rate_limit
+    )
+}
+
+/// What must change before a refused server is asked again.
+fn cause(organization: &Organization, identity: &str) -> String {
+    let asked = organization.annotations().get(RECONCILE_ANNOTATION);
+    format!("{identity} {:?} {asked:?}", organization.metadata.generation)
+}

@@ -1,0 +1,138 @@
+//! One task per Organization that somebody refers to, woken by a counter. A burst of events is one pass: the task
+//! waits for a moment of quiet.
+
+use super::Context;
+use super::reconcile::{Next, State, pass};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Quiet to wait for after an event, and how long at most.
+const QUIET: Duration = Duration::from_millis(100);
+const LONGEST_QUIET: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct OrganizationKey {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl std::fmt::Display for OrganizationKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[derive(Clone)]
+pub struct Tasks {
+    context: Arc<Context>,
+    running: Arc<Mutex<Running>>,
+}
+
+#[derive(Default)]
+struct Running {
+    counters: HashMap<OrganizationKey, channel::Sender<u64>>,
+    set: JoinSet<()>,
+}
+
+impl Tasks {
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context, running: Arc::default() }
+    }
+
+    /// Starts the task if there is none, and has it make a pass.
+    pub fn wake(&self, key: &OrganizationKey) {
+        self.start(key, Duration::ZERO);
+        if let Some(counter) = self.lock().counters.get(key) {
+            counter.send_modify(|count| *count += 1);
+        }
+    }
+
+    pub fn wake_all(&self) {
+        for counter in self.lock().counters.values() {
+            counter.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Starts the task if there is none; its first pass comes after `delay`, or when it is woken.
+    pub fn start(&self, key: &OrganizationKey, delay: Duration) {
+        let mut running = self.lock();
+        if running.counters.contains_key(key) {
+            return;
+        }
+        let (counter, woken) = channel::channel(0);
+        running.counters.insert(key.clone(), counter.clone());
+        running.set.spawn(keep(self.clone(), key.clone(), counter, woken, delay));
+    }
+
+    /// Waits until every pass has ended, at most `within`.
+    pub async fn end(&self, within: Duration) {
+        let mut set = std::mem::take(&mut self.lock().set);
+        let ended = timeout_at(Instant::now() + within, async { while set.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("a pass did not end in time; its mark, if any, guards the mail");
+        }
+    }
+
+    /// Nobody refers to this Organization any more. False: an event came in between.
+    fn retire(&self, key: &OrganizationKey, seen: u64) -> bool {
+        let mut running = self.lock();
+        let unchanged = running.counters.get(key).is_none_or(|counter| *counter.borrow() == seen);
+        if unchanged {
+            running.counters.remove(key);
+        }
+        unchanged
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn keep(
+    tasks: Tasks,
+    key: OrganizationKey,
+    counter: channel::Sender<u64>,
+    mut woken: channel::Receiver<u64>,
+    delay: Duration,
+) {
+    let mut stop = tasks.context.stop.clone();
+    let mut state = State::new(key.clone(), counter);
+    let mut wait = Some(delay);
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = woken.changed() => quiet(&mut woken).await,
+            () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
+        }
+        let seen = *woken.borrow_and_update();
+        let next = pass(&tasks.context, &mut state, &woken, seen).await;
+        wait = match next {
+            Next::After(duration) => Some(duration),
+            Next::WhenWoken => None,
+            Next::Never if tasks.retire(&key, seen) => return,
+            Next::Never => Some(Duration::ZERO),
+        };
+    }
+}
+
+async fn quiet(woken: &mut channel::Receiver<u64>) {
+    let latest = Instant::now() + LONGEST_QUIET;
+    loop {
+        woken.mark_unchanged();
+        let until = latest.min(Instant::now() + QUIET);
+        match timeout_at(until, woken.changed()).await {
+            Ok(Ok(())) if until < latest => {}
+            _ => return,
+        }
+    }
+}
+
+/// Until the process has to end.
+pub async fn stopped(stop: &mut channel::Receiver<bool>) {
+    // An error says that nobody can give the signal any more: an end as well.
+    drop(stop.wait_for(|stop| *stop).await);
+}

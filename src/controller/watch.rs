@@ -1,0 +1,227 @@
+//! Caches of both kinds, and which Organization an event is about. Events are filtered *after* the cache, so that the
+//! cache stays true while our own status writes wake nobody.
+
+use super::Context;
+use super::task::{OrganizationKey, Tasks, stopped};
+use crate::resources::{GROUP, Organization, UserInvite};
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, SelectAll};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use tokio::sync::watch as channel;
+
+/// What is seen of one namespace, or of all.
+pub struct Watched {
+    namespace: Option<String>,
+    pub organizations: Store<Organization>,
+    pub invites: Store<UserInvite>,
+}
+
+pub type Streams = SelectAll<BoxStream<'static, Seen>>;
+
+/// An event that the cache has taken in.
+pub enum Seen {
+    Object {
+        is_invite: bool,
+        signal: Signal,
+        organization: String,
+    },
+    /// Everything was listed anew, so what vanished in between gave no event.
+    Relisted,
+}
+
+/// What of an object may wake its Organization.
+pub struct Signal {
+    namespace: String,
+    name: String,
+    /// None: it is gone.
+    signature: Option<String>,
+}
+
+pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Streams) {
+    let scopes: Vec<Option<String>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let mut streams = SelectAll::new();
+    let watched = scopes
+        .into_iter()
+        .map(|namespace| {
+            let (organizations, organization_events) = cache(scoped::<Organization>(kube, namespace.as_deref()));
+            let (invites, invite_events) = cache(scoped::<UserInvite>(kube, namespace.as_deref()));
+            streams.push(organization_events.map(seen_organization).boxed());
+            streams.push(invite_events.map(seen_invite).boxed());
+            Watched { namespace, organizations, invites }
+        })
+        .collect();
+    (watched, streams)
+}
+
+/// Wakes tasks until `stop`. No plan before every cache is in sync: until then events are only taken in.
+pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks, mut stop: channel::Receiver<bool>) {
+    let synced = async {
+        for watched in &context.watched {
+            let both = (watched.organizations.wait_until_ready(), watched.invites.wait_until_ready());
+            if tokio::try_join!(both.0, both.1).is_err() {
+                tracing::error!("a watch ended before its cache was in sync");
+            }
+        }
+    };
+    tokio::pin!(synced);
+    let mut signatures: HashMap<(bool, String, String), String> = HashMap::new();
+    let mut ready = false;
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = &mut synced, if !ready => {
+                ready = true;
+                tracing::info!("caches in sync");
+                start(context, tasks);
+            }
+            seen = streams.next() => {
+                let Some(seen) = seen else { return };
+                let Seen::Object { is_invite, signal, organization } = seen else {
+                    if ready {
+                        tasks.wake_all();
+                    }
+                    continue;
+                };
+                let Signal { namespace, name, signature } = signal;
+                let key = (is_invite, namespace.clone(), name);
+                let changed = if let Some(new) = signature {
+                    signatures.insert(key, new.clone()).as_ref() != Some(&new)
+                } else {
+                    signatures.remove(&key);
+                    true
+                };
+                if ready && changed {
+                    tasks.wake(&OrganizationKey { namespace, name: organization });
+                }
+            }
+        }
+    }
+}
+
+/// Generations never observed first, the rest spread: a restart is no burst.
+fn start(context: &Arc<Context>, tasks: &Tasks) {
+    let mut calm: HashMap<OrganizationKey, bool> = HashMap::new();
+    for watched in &context.watched {
+        for organization in watched.organizations.state() {
+            let status = organization.status.as_ref();
+            let observed = status.and_then(|s| s.observed_generation) == organization.metadata.generation
+                && status.is_some_and(|s| s.in_flight.is_none() && s.departures.is_empty() && s.progress.is_none());
+            calm.insert(key_of(&*organization, organization.name_any()), observed);
+        }
+    }
+    for watched in &context.watched {
+        for invite in watched.invites.state() {
+            let observed = invite.status.as_ref().and_then(|s| s.observed_generation) == invite.metadata.generation
+                && invite.metadata.deletion_timestamp.is_none();
+            let key = key_of(&*invite, invite.spec.organization_ref.name.clone());
+            *calm.entry(key).or_insert(false) &= observed;
+        }
+    }
+    let spread = context.settings.start_spread;
+    for (key, calm) in calm {
+        let delay = if calm { spread.mul_f64(fastrand::f64()) } else { std::time::Duration::ZERO };
+        tasks.start(&key, delay);
+    }
+}
+
+impl Context {
+    /// The store that holds this namespace.
+    pub fn watched(&self, namespace: &str) -> Option<&Watched> {
+        self.watched.iter().find(|w| w.namespace.as_deref().is_none_or(|watched| watched == namespace))
+    }
+}
+
+impl Watched {
+    pub fn organization(&self, key: &OrganizationKey) -> Option<Arc<Organization>> {
+        self.organizations.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    pub fn invites_of(&self, key: &OrganizationKey) -> Vec<Arc<UserInvite>> {
+        self.invites.state_filter(|invite| {
+            invite.metadata.namespace.as_deref() == Some(&key.namespace)
+                && invite.spec.organization_ref.name == key.name
+        })
+    }
+}
+
+fn scoped<K>(kube: &kube::Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(kube.clone(), namespace),
+        None => Api::all(kube.clone()),
+    }
+}
+
+/// `None` for a list that is complete; true for an object that is gone.
+type Change<K> = Option<(K, bool)>;
+
+fn cache<K>(api: Api<K>) -> (Store<K>, BoxStream<'static, Change<K>>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| {
+            // Nothing reads them, and they are larger than everything else.
+            object.managed_fields_mut().clear();
+            object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+        })
+        .reflect(writer)
+        .filter_map(|event| {
+            std::future::ready(match event {
+                Ok(Event::Apply(object) | Event::InitApply(object)) => Some(Some((object, false))),
+                Ok(Event::Delete(object)) => Some(Some((object, true))),
+                Ok(Event::InitDone) => Some(None),
+                Ok(Event::Init) => None,
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), %error, "watch failed, trying again");
+                    None
+                }
+            })
+        });
+    (store, events.boxed())
+}
+
+fn seen_organization(change: Change<Organization>) -> Seen {
+    let Some((object, gone)) = change else { return Seen::Relisted };
+    Seen::Object { is_invite: false, signal: signal(&object, gone), organization: object.name_any() }
+}
+
+fn seen_invite(change: Change<UserInvite>) -> Seen {
+    let Some((object, gone)) = change else { return Seen::Relisted };
+    Seen::Object { is_invite: true, signal: signal(&object, gone), organization: object.spec.organization_ref.name }
+}
+
+fn key_of<K: Resource>(object: &K, name: String) -> OrganizationKey {
+    OrganizationKey { namespace: object.meta().namespace.clone().unwrap_or_default(), name }
+}
+
+/// Generation, deletion, finalizers and our annotations: what people and Kubernetes change, never our own status.
+fn signal<K: Resource>(object: &K, gone: bool) -> Signal {
+    let meta = object.meta();
+    let ours = meta.annotations.iter().flatten().filter(|(name, _)| name.starts_with(GROUP));
+    let signature = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        meta.uid,
+        meta.generation,
+        meta.deletion_timestamp,
+        meta.finalizers,
+        ours.collect::<Vec<_>>()
+    );
+    Signal {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        signature: (!gone).then_some(signature),
+    }
+}

@@ -1,0 +1,336 @@
+//! The only stage that writes to Label Studio. Decides nothing: every step carries what it needs. Before each write
+//! the gate is looked at; before each mail a mark is stored.
+
+use super::ledger::{Ledger, MarkSeen};
+use super::memory::{Forgotten, Memory};
+use super::outcome;
+use super::plan::{Action, Cause, Guest, Plan, Step};
+use super::snapshot::Snapshot;
+use crate::label_studio::{Boottime, Class, Client, Error, Invite, Revoked, Role};
+use crate::resources::{HeldReason, InFlight, seconds};
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Role changes and removals in flight, of distinct people.
+const IN_FLIGHT: usize = 4;
+/// A mail starts within this time of its mark, or not at all.
+const MARK_LIFE: Duration = Duration::from_secs(5);
+
+/// Whether a write may still start: false once there is something newer to plan, or the process has to end.
+pub trait Gate: Sync {
+    fn is_open(&self) -> bool;
+}
+
+/// How far it got.
+#[derive(Debug)]
+pub struct Applied {
+    pub done: usize,
+    pub end: End,
+}
+
+#[derive(Debug)]
+pub enum End {
+    /// Every step was tried.
+    Done,
+    /// The gate closed: plan again from the snapshot.
+    Preempted,
+    /// An answer makes the roster doubtful: read it, then plan again.
+    Look,
+    /// The server does not answer, or refuses us: nothing more is sent now.
+    Failed(Error),
+    /// The memory that guards a write could not be stored.
+    Forgotten(Forgotten),
+    /// The Organization is being deleted: nobody leaves because of that.
+    Falling,
+}
+
+/// Everything a step works on.
+pub struct Hands<'a, M, G> {
+    pub client: &'a Client,
+    pub snapshot: &'a mut Snapshot,
+    pub ledger: &'a mut Ledger,
+    pub memory: &'a mut M,
+    pub gate: &'a G,
+    /// How long a refused write is not repeated.
+    pub patience: SignedDuration,
+}
+
+pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) -> Applied {
+    let removals = plan.steps.iter().filter(|step| step.action.removes()).count();
+    let mut tally = Tally { done: 0, removed: 0 };
+    let end = match hands.reserve(removals).await {
+        Ok(()) => hands.steps(plan, &mut tally).await,
+        Err(end) => Err(end),
+    };
+    hands.correct(removals, tally.removed);
+    Applied { done: tally.done, end: end.err().unwrap_or(End::Done) }
+}
+
+struct Tally {
+    done: usize,
+    removed: usize,
+}
+
+impl<M: Memory, G: Gate> Hands<'_, M, G> {
+    async fn steps(&mut self, plan: &Plan, tally: &mut Tally) -> Result<(), End> {
+        if plan.steps.iter().any(|step| step.action.frees()) && !self.memory.stands().await.map_err(End::Forgotten)? {
+            return Err(End::Falling);
+        }
+        let mut rest = plan.steps.as_slice();
+        while let Some(step) = rest.first() {
+            let alone = matches!(step.action, Action::SetTitle { .. }) || step.action.mails();
+            let run = if alone { 1 } else { rest.iter().take_while(|s| is_about_a_person(&s.action)).count() };
+            let (now, later) = rest.split_at(run);
+            if step.action.mails() {
+                self.mail(step).await?;
+                tally.done += 1;
+            } else {
+                self.together(now, tally, plan.steps.len()).await?;
+            }
+            self.tell(tally.done, plan.steps.len()).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Writes about distinct people, a few at a time. After the first hard failure nothing new starts, and what is in
+    /// flight ends.
+    async fn together(&mut self, steps: &[Step], tally: &mut Tally, total: usize) -> Result<(), End> {
+        self.prepare(steps).await?;
+        let halted = AtomicBool::new(false);
+        let (client, gate, id) = (self.client, self.gate, self.snapshot.target.organization_id);
+        let mut answers = futures::stream::iter(steps.to_vec())
+            .map(|step: Step| {
+                let halted = &halted;
+                async move {
+                    if halted.load(Ordering::Relaxed) || !gate.is_open() {
+                        return (step, None);
+                    }
+                    let answer = write(client, id, &step.action).await;
+                    (step, Some(answer))
+                }
+            })
+            .buffer_unordered(IN_FLIGHT);
+        let mut end = Ok(());
+        while let Some((step, answer)) = answers.next().await {
+            let outcome = match answer {
+                None => Err(End::Preempted),
+                Some(Ok(())) => {
+                    audit(&step, "done");
+                    outcome::succeeded(self.ledger, self.snapshot, &step.action);
+                    tally.done += 1;
+                    tally.removed += usize::from(step.action.removes());
+                    Ok(())
+                }
+                Some(Err(error)) => {
+                    // What may have taken effect stays counted.
+                    tally.removed += usize::from(step.action.removes() && error.lost());
+                    audit(&step, &error.to_string());
+                    self.refused(&step, error)
+                }
+            };
+            if outcome.is_err() {
+                halted.store(true, Ordering::Relaxed);
+                end = first_reason(end, outcome);
+            }
+            self.memory.progress(self.ledger, self.snapshot, tally.done, total).await.map_err(End::Forgotten)?;
+        }
+        end
+    }
+
+    /// First status, finalizer, mark, mail, outcome: in this order, whatever happens.
+    async fn mail(&mut self, step: &Step) -> Result<(), End> {
+        let guests = step.action.guests();
+        self.prepare(std::slice::from_ref(step)).await?;
+        if !self.gate.is_open() {
+            return Err(End::Preempted);
+        }
+        let clock = Boottime::now();
+        let mark = InFlight {
+            id: uuid::Uuid::new_v4().to_string(),
+            started_at: Time(seconds(Timestamp::now())),
+            emails: guests.iter().map(|guest| guest.email.clone()).collect(),
+        };
+        self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None });
+        self.ledger.in_flight = Some(mark);
+        self.memory.remember(self.ledger).await.map_err(End::Forgotten)?;
+        if !self.gate.is_open() {
+            self.unmark();
+            return Err(End::Preempted);
+        }
+        let role = match &step.action {
+            Action::InviteAnew { guest, to, .. } => {
+                if !self.replaces(guest).await? {
+                    return self.store_outcome(guests).await;
+                }
+                to
+            }
+            Action::Invite { role, .. } => role,
+            _ => return Ok(()),
+        };
+        self.send(step, guests, role, clock + MARK_LIFE).await
+    }
+
+    async fn send(&mut self, step: &Step, guests: &[Guest], role: &Role, start_by: Boottime) -> Result<(), End> {
+        let emails: Vec<String> = guests.iter().map(|guest| guest.email.clone()).collect();
+        let answer = self.client.invite(Invite { emails: &emails, role }, start_by).await;
+        let Err(error) = answer else {
+            audit(step, "done");
+            outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
+            return self.store_outcome(guests).await;
+        };
+        audit(step, &error.to_string());
+        if error.lost() {
+            // Perhaps mailed, perhaps not: the mark stays until a roster tells.
+            return Err(End::Look);
+        }
+        match error.class() {
+            Class::Refused if guests.len() > 1 => {
+                // Part of it may have been mailed. The roster tells; the rest goes in halves.
+                for guest in guests {
+                    self.ledger.passing.batch_limits.insert(guest.email.clone(), guests.len().div_ceil(2));
+                }
+                outcome::end_request(self.ledger, Boottime::now());
+                Err(End::Look)
+            }
+            Class::Refused | Class::NotFound => {
+                for guest in guests {
+                    let verb = step.action.verb();
+                    let message = error.to_string();
+                    outcome::mail_refused(self.ledger, guest, &message, seconds(Timestamp::now()));
+                    self.refuse(&guest.email, &verb, HeldReason::Failed, message);
+                }
+                self.store_outcome(guests).await
+            }
+            Class::Forbidden => {
+                self.unmark();
+                self.refuse("", "invite", HeldReason::Forbidden, error.to_string());
+                Ok(())
+            }
+            Class::Transient if matches!(error, Error::NotStarted) => {
+                self.unmark();
+                Err(End::Preempted)
+            }
+            Class::Transient | Class::Unauthorized | Class::NotLabelStudio => {
+                self.unmark();
+                Err(End::Failed(error))
+            }
+        }
+    }
+
+    /// Revokes the invitation that is to be sent anew. False: there was none to replace, and none is sent.
+    async fn replaces(&mut self, guest: &Guest) -> Result<bool, End> {
+        let listed = self.snapshot.member(&guest.email).is_some() || self.snapshot.was_invited_since(&guest.email);
+        match self.client.revoke_invitation(&guest.email).await {
+            Ok(Revoked::Done) => Ok(true),
+            Ok(Revoked::NothingOpen) if listed => Ok(true),
+            Ok(Revoked::NothingOpen) => {
+                outcome::unconfirmed(self.ledger, guest, seconds(Timestamp::now()));
+                Ok(false)
+            }
+            Err(error) => {
+                self.unmark();
+                Err(End::Failed(error))
+            }
+        }
+    }
+
+    async fn store_outcome(&mut self, guests: &[Guest]) -> Result<(), End> {
+        let invites: BTreeSet<String> = guests.iter().map(|guest| guest.invite.clone()).collect();
+        self.memory.record(self.ledger, &invites).await.map_err(End::Forgotten)?;
+        self.unmark();
+        Ok(())
+    }
+
+    /// Each address of the mark has its outcome, so it may be replaced or cleared.
+    fn unmark(&mut self) {
+        self.ledger.in_flight = None;
+        self.ledger.passing.mark = None;
+    }
+
+    async fn prepare(&mut self, steps: &[Step]) -> Result<(), End> {
+        let mut invites = BTreeSet::new();
+        for step in steps {
+            if let Cause::Invite(name) = &step.cause {
+                invites.insert(name.clone());
+            }
+            invites.extend(step.action.guests().iter().map(|guest| guest.invite.clone()));
+        }
+        self.memory.prepare(self.ledger, &invites).await.map_err(End::Forgotten)
+    }
+
+    /// Reserved before the first removal, so that a crash counts them rather than forgets them.
+    async fn reserve(&mut self, removals: usize) -> Result<(), End> {
+        if removals == 0 {
+            return Ok(());
+        }
+        let change = i32::try_from(removals).unwrap_or(i32::MAX);
+        outcome::reserve_removals(self.ledger, self.snapshot.with_access(), change, seconds(Timestamp::now()));
+        self.memory.remember(self.ledger).await.map_err(End::Forgotten)
+    }
+
+    fn correct(&mut self, reserved: usize, removed: usize) {
+        if let Ok(change) = i32::try_from(reserved.saturating_sub(removed)) {
+            outcome::reserve_removals(self.ledger, 0, -change, seconds(Timestamp::now()));
+        }
+    }
+
+    async fn tell(&mut self, done: usize, total: usize) -> Result<(), End> {
+        self.memory.progress(self.ledger, self.snapshot, done, total).await.map_err(End::Forgotten)
+    }
+
+    /// A refusal holds this step alone; a server that does not answer ends the pass.
+    fn refused(&mut self, step: &Step, error: Error) -> Result<(), End> {
+        let email = step.action.emails().first().map(ToString::to_string).unwrap_or_default();
+        let verb = step.action.verb();
+        match error.class() {
+            Class::Forbidden => self.refuse(&email, &verb, HeldReason::Forbidden, error.to_string()),
+            Class::NotFound => return Err(End::Look),
+            Class::Refused => self.refuse(&email, &verb, HeldReason::Failed, error.to_string()),
+            Class::Transient | Class::Unauthorized | Class::NotLabelStudio => return Err(End::Failed(error)),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, email: &str, verb: &str, reason: HeldReason, message: String) {
+        let until = Timestamp::now().checked_add(self.patience).unwrap_or(Timestamp::MAX);
+        outcome::refused(self.ledger, email, verb, reason, message, until);
+    }
+}
+
+async fn write(client: &Client, organization: i64, action: &Action) -> Result<(), Error> {
+    match action {
+        Action::SetTitle { to, .. } => client.set_title(organization, to).await.map(drop),
+        Action::SetRole { user_id, to, .. } => client.set_role(organization, *user_id, to).await,
+        Action::Remove { user_id, .. } => client.remove_member(organization, *user_id).await.map(drop),
+        Action::Revoke { email, .. } => client.revoke_invitation(email).await.map(drop),
+        // Mails go one at a time, under a mark.
+        Action::Invite { .. } | Action::InviteAnew { .. } => Ok(()),
+    }
+}
+
+fn is_about_a_person(action: &Action) -> bool {
+    !action.mails() && !matches!(action, Action::SetTitle { .. })
+}
+
+/// A failure outweighs a closed gate: it decides when to come back.
+fn first_reason(known: Result<(), End>, new: Result<(), End>) -> Result<(), End> {
+    match (&known, &new) {
+        (Ok(()) | Err(End::Preempted), Err(_)) => new,
+        _ => known,
+    }
+}
+
+/// One line for each external write: what, whom, from, to, which manifest.
+fn audit(step: &Step, result: &str) {
+    let manifest = match &step.cause {
+        Cause::Organization => "Organization",
+        Cause::Invite(name) | Cause::Departure(name) => name,
+        Cause::Several => "several UserInvites",
+    };
+    tracing::info!(target: "audit", manifest, change = %step.action, result, "written to Label Studio");
+}

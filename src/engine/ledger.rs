@@ -1,0 +1,115 @@
+//! What is remembered from pass to pass: the part of both kinds' status that nobody else knows, and a few
+//! things that only matter while the process lives. Holds no decision.
+
+use crate::label_studio::Boottime;
+use crate::resources::{
+    Approval, Departure, HeldReason, InFlight, OrganizationStatus, Person, RemovalBucket, Target, UserInviteStatus,
+    folded,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pub target: Option<Target>,
+    pub in_flight: Option<InFlight>,
+    /// Whether this server has ever shown an open invitation; unknown before the first.
+    pub invitations_visible: Option<bool>,
+    pub departures: Vec<Departure>,
+    pub removals: Vec<RemovalBucket>,
+    pub approval: Option<Approval>,
+    /// By name of the UserInvite.
+    pub invites: BTreeMap<String, InviteMemory>,
+    pub passing: Passing,
+}
+
+/// What one UserInvite's status remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InviteMemory {
+    pub target: Option<Target>,
+    /// By folded address.
+    pub users: BTreeMap<String, Person>,
+    pub last_handled_reinvite: Option<String>,
+}
+
+/// Known only to this process; losing it costs a request or a wait, never a mail.
+#[derive(Clone, Debug, Default)]
+pub struct Passing {
+    /// The mark that this process looks after, and what it knows of its request.
+    pub mark: Option<MarkSeen>,
+    /// When the last mail was answered with success.
+    pub last_mail: Option<Boottime>,
+    /// Writes that the server refused, not to be repeated before `until`.
+    pub refusals: BTreeMap<(String, String), Refusal>,
+    /// Revoked by us: a server may go on listing such a row.
+    pub revoked: BTreeSet<String>,
+    /// Addresses of a refused batch: how many may go together next time.
+    pub batch_limits: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MarkSeen {
+    pub id: String,
+    /// When this process first saw the mark, by its own clock.
+    pub at: Boottime,
+    /// When the request ended with an answer, if it did.
+    pub ended: Option<Boottime>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub reason: HeldReason,
+    pub message: String,
+    pub until: Timestamp,
+}
+
+impl Ledger {
+    pub fn read(
+        organization: Option<&OrganizationStatus>,
+        invites: impl IntoIterator<Item = (String, Option<UserInviteStatus>)>,
+        passing: Passing,
+    ) -> Self {
+        let organization = organization.cloned().unwrap_or_default();
+        Self {
+            target: organization.target,
+            in_flight: organization.in_flight,
+            invitations_visible: organization.invitations_visible,
+            departures: organization.departures,
+            removals: organization.removals,
+            approval: organization.approval,
+            invites: invites.into_iter().map(|(name, status)| (name, InviteMemory::read(status))).collect(),
+            passing,
+        }
+    }
+
+    pub fn person(&self, invite: &str, email: &str) -> Option<&Person> {
+        self.invites.get(invite)?.users.get(email)
+    }
+
+    pub fn is_marked(&self, email: &str) -> bool {
+        self.in_flight.as_ref().is_some_and(|mark| mark.emails.iter().any(|marked| marked == email))
+    }
+
+    /// What is remembered of an address outside of `invite`: in a departure, or in another UserInvite that had it.
+    pub fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
+        let departing = self.departures.iter().flat_map(|d| &d.users).filter(|u| folded(&u.email) == email);
+        let others = self.invites.iter().filter(|(name, _)| *name != invite);
+        let dropped = others.filter_map(|(_, memory)| memory.users.get(email));
+        departing.chain(dropped).find(|person| person.was_reached())
+    }
+
+    pub fn refusal(&self, email: &str, what: &str, now: Timestamp) -> Option<&Refusal> {
+        let refusal = self.passing.refusals.get(&(email.to_owned(), what.to_owned()))?;
+        (now < refusal.until).then_some(refusal)
+    }
+}
+
+impl InviteMemory {
+    fn read(status: Option<UserInviteStatus>) -> Self {
+        let Some(UserInviteStatus { target, users, last_handled_reinvite, .. }) = status else {
+            return Self::default();
+        };
+        let users = users.into_iter().map(|person| (folded(&person.email), person)).collect();
+        Self { target, users, last_handled_reinvite }
+    }
+}

@@ -1,0 +1,152 @@
+//! The mark of a mail: what it still forbids, and when it is settled. Pure; clocks are arguments.
+//!
+//! No mail leaves without a mark. An address found in a mark whose request's end nobody knows is sent again only
+//! if the request can no longer be under way, a complete roster read begun after that lacks it, and this server has
+//! shown an open invitation before; else it is held as unconfirmed and a person decides.
+
+use super::ledger::{Ledger, MarkSeen};
+use super::snapshot::Snapshot;
+use crate::label_studio::Boottime;
+use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::time::Duration;
+
+/// How long a request of unknown end may still be under way.
+#[derive(Clone, Copy, Debug)]
+pub struct MailPatience {
+    /// Whole-request timeout of the mail.
+    pub timeout: Duration,
+    /// What the server may take longer than we wait.
+    pub settle: Duration,
+}
+
+/// What the mark means now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MarkVerdict {
+    /// No mark, or each of its addresses has its outcome: nothing stands in the way of the next mail.
+    Settled,
+    /// A roster that begins now settles it.
+    LookNow,
+    /// Wait that long, then look.
+    Wait(Duration),
+}
+
+/// Notes by our own clock when we first saw the mark that stands.
+pub fn notice_mark(ledger: &mut Ledger, now: Boottime) {
+    let Some(mark) = &ledger.in_flight else {
+        ledger.passing.mark = None;
+        return;
+    };
+    if ledger.passing.mark.as_ref().is_none_or(|seen| seen.id != mark.id) {
+        ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: now, ended: None });
+    }
+}
+
+/// Gives each address of the mark its outcome, as far as `snapshot` tells it, and says what is left to wait for.
+/// When it says `Settled`, the outcomes are in the ledger and the mark may be replaced once they are stored.
+pub fn settle_mark(
+    ledger: &mut Ledger,
+    claimant: impl Fn(&str) -> Option<(String, String)>,
+    snapshot: &Snapshot,
+    patience: MailPatience,
+    now: Timestamp,
+    clock: Boottime,
+) -> MarkVerdict {
+    let (Some(mark), Some(seen)) = (ledger.in_flight.clone(), ledger.passing.mark.clone()) else {
+        return MarkVerdict::Settled;
+    };
+    let safe = seen.ended.unwrap_or(seen.at + patience.timeout + patience.settle);
+    let roster_tells = snapshot.begun > safe;
+    let mut open = false;
+    for email in &mark.emails {
+        let known = claimant(email).filter(|(invite, _)| has_outcome(ledger, invite, email, &mark.started_at));
+        if known.is_some() {
+            continue;
+        }
+        if snapshot.member(email).is_some() {
+            was_sent(ledger, claimant(email), email, &mark.started_at, now);
+        } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
+            // Never sent: no entry is its outcome.
+        } else if roster_tells && ledger.invitations_visible != Some(true) {
+            unconfirmed(ledger, claimant(email), email, &mark.started_at, now);
+        } else {
+            open = true;
+        }
+    }
+    if !open {
+        MarkVerdict::Settled
+    } else if clock > safe {
+        MarkVerdict::LookNow
+    } else {
+        MarkVerdict::Wait(safe.saturating_duration_since(clock) + Duration::from_millis(10))
+    }
+}
+
+/// Recorded after the mark: invited, refused, or held as unconfirmed since.
+fn has_outcome(ledger: &Ledger, invite: &str, email: &str, marked: &Time) -> bool {
+    ledger.person(invite, email).is_some_and(|person| {
+        let at = person.invited_at.as_ref().is_some_and(|at| at >= marked);
+        let said = person.since.as_ref().is_some_and(|since| since >= marked)
+            && (person.state == PersonState::Failed || person.is_held_for(HeldReason::InviteUnconfirmed));
+        at || said
+    })
+}
+
+fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, at: &Time, now: Timestamp) {
+    record(ledger, claim, email, at, now, |person| {
+        person.state = PersonState::Invited;
+        person.reason = None;
+        person.message = None;
+    });
+}
+
+fn unconfirmed(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, at: &Time, now: Timestamp) {
+    record(ledger, claim, email, at, now, |person| {
+        person.state = PersonState::Held;
+        person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+        person.message = Some(
+            "a mail may have been sent and this server does not show it: ask the person, then annotate the UserInvite \
+             with labelstudio.rs/reinvite=<address>"
+                .to_owned(),
+        );
+        person.invited_at = None;
+    });
+}
+
+/// Whom nobody claims any more departs: an invitation that may be open must not survive its manifest by accident.
+fn record(
+    ledger: &mut Ledger,
+    claim: Option<(String, String)>,
+    email: &str,
+    at: &Time,
+    now: Timestamp,
+    change: impl FnOnce(&mut Person),
+) {
+    let sent = |mut person: Person| {
+        person.invited_at = Some(at.clone());
+        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
+        person.since = Some(Time(now));
+        person
+    };
+    if let Some((invite, typed)) = claim {
+        let memory = ledger.invites.entry(invite).or_default();
+        let before = memory.users.remove(email).unwrap_or_else(|| Person::new(&typed, PersonState::Inviting));
+        let mut person = sent(before);
+        change(&mut person);
+        memory.users.insert(email.to_owned(), person);
+        return;
+    }
+    let departs = |d: &Departure| d.users.iter().any(|u| crate::resources::folded(&u.email) == email);
+    let drops = ledger.invites.values().any(|memory| memory.users.contains_key(email));
+    if !drops && !ledger.departures.iter().any(departs) {
+        let mut person = sent(Person::new(email, PersonState::Leaving));
+        change(&mut person);
+        person.invited_at = Some(at.clone());
+        person.state = PersonState::Leaving;
+        person.reason = None;
+        person.message = None;
+        let policy = DeletionPolicy::Deactivate;
+        ledger.departures.push(Departure { users: vec![person], policy, from: String::new(), since: Time(now) });
+    }
+}

@@ -1,0 +1,48 @@
+//! What `apply` needs of whoever keeps the memory: the controller stores it in status, the command line has none.
+//! Everything here is written *before* the act that it guards.
+
+use super::ledger::Ledger;
+use super::snapshot::Snapshot;
+use std::collections::BTreeSet;
+use std::future::Future;
+
+pub trait Memory: Send {
+    /// Before anything is done for these UserInvites: first status, then finalizer.
+    fn prepare(
+        &mut self,
+        ledger: &Ledger,
+        invites: &BTreeSet<String>,
+    ) -> impl Future<Output = Result<(), Forgotten>> + Send;
+
+    /// Stores the Organization's memory (target, mark, reservation, departures) by compare-and-swap.
+    fn remember(&mut self, ledger: &Ledger) -> impl Future<Output = Result<(), Forgotten>> + Send;
+
+    /// Stores the outcome in these UserInvites at once.
+    fn record(
+        &mut self,
+        ledger: &Ledger,
+        invites: &BTreeSet<String>,
+    ) -> impl Future<Output = Result<(), Forgotten>> + Send;
+
+    /// Reads live whether the Organization still stands: people leave only while it does.
+    fn stands(&mut self) -> impl Future<Output = Result<bool, Forgotten>> + Send;
+
+    /// Told now and then, so that people can watch a long pass.
+    fn progress(
+        &mut self,
+        ledger: &Ledger,
+        snapshot: &Snapshot,
+        done: usize,
+        total: usize,
+    ) -> impl Future<Output = Result<(), Forgotten>> + Send;
+}
+
+/// The memory could not be written, so the act that it guards must not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Forgotten {
+    /// Somebody else wrote the object: read it live and plan again.
+    #[error("{0} was changed by somebody else")]
+    Changed(String),
+    #[error("cannot write the status of {object}: {reason}")]
+    Unwritten { object: String, reason: String },
+}

@@ -1,0 +1,17 @@
+//! All that decides: what is wanted, what is there, what has to be done, and what became of it.
+//!
+//! `observe` reads, `plan` decides without I/O, `apply` writes. Knows neither kube's runtime nor clap, so that the
+//! controller and the command line share it.
+
+pub mod apply;
+pub mod desired;
+pub mod ledger;
+pub mod mark;
+pub mod memory;
+pub mod observe;
+pub mod outcome;
+pub mod plan;
+pub mod reinvite;
+pub mod snapshot;
+pub mod target;
+pub mod visibility;

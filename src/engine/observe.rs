@@ -1,0 +1,117 @@
+//! Reads Label Studio: who we are, which organization this is, who is in it. Writes nothing and decides nothing.
+
+use super::snapshot::{Completeness, Found, Snapshot};
+use crate::label_studio::{Boottime, Class, Client, Edition, Error, Member, Role, Roster};
+use crate::resources::{OrganizationSpec, Target};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeSet;
+
+/// Why nothing could be concluded.
+#[derive(Debug, thiserror::Error)]
+pub enum Unobserved {
+    #[error(transparent)]
+    Client(#[from] Error),
+    #[error("the server says neither Enterprise nor Community: is {url} really Label Studio?")]
+    UnknownEdition { url: String },
+    #[error(
+        "the token's user {email} is in no organization: sign in once as that user and choose one, or use another token"
+    )]
+    NoOrganization { email: String },
+    #[error("the token belongs to organization {found}, but spec.organizationId is {wanted}: correct one of the two")]
+    WrongOrganization { wanted: i64, found: i64 },
+    #[error("the token's user {email} is {role}: it takes an Owner or Administrator to manage people")]
+    RoleTooLow { email: String, role: Role },
+}
+
+/// At most `ceil(members / 100) + 4` requests when all is well.
+pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapshot, Unobserved> {
+    let version = client.version().await?;
+    let me = client.whoami().await?;
+    let edition = version.edition.ok_or_else(|| Unobserved::UnknownEdition { url: spec.url.clone() })?;
+    let id = me.active_organization.ok_or_else(|| Unobserved::NoOrganization { email: me.email.clone() })?;
+    if let Some(wanted) = spec.organization_id.filter(|wanted| *wanted != id) {
+        return Err(Unobserved::WrongOrganization { wanted, found: id });
+    }
+    if let Some(role) = me.role.clone().filter(|role| !matches!(role, Role::Owner | Role::Administrator)) {
+        return Err(Unobserved::RoleTooLow { email: me.email, role });
+    }
+    let organization = client.organization(id).await?;
+    let billing = match edition {
+        Edition::Enterprise => allowed(client.billing().await)?,
+        Edition::Community => None,
+    };
+    let billing = billing.as_ref();
+    let (roster, completeness, begun) = read_roster(client, id).await?;
+    Ok(Snapshot::new(Found {
+        target: Target {
+            organization_id: id,
+            created_at: organization.created_at.map(|at| Time(crate::resources::seconds(at))),
+            edition: edition.to_string(),
+            url: spec.url.clone(),
+        },
+        edition,
+        release: version.release,
+        title: organization.title,
+        me: me.user_id,
+        created_by: organization.created_by,
+        roles_by_hand: organization.manual_role_management.or(billing.and_then(|b| b.manual_role_management))
+            != Some(false),
+        email_configured: billing.and_then(|b| b.email_configured) != Some(false),
+        may_invite: billing.and_then(|b| b.invite_allowed) != Some(false),
+        completeness,
+        begun,
+        members: roster,
+    }))
+}
+
+/// Reads the roster alone: after an answer that was lost, before people leave, after the first mail.
+pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snapshot, Unobserved> {
+    let (members, completeness, begun) = read_roster(client, snapshot.target.organization_id).await?;
+    Ok(Snapshot::new(Found {
+        target: snapshot.target.clone(),
+        edition: snapshot.edition,
+        release: snapshot.release.clone(),
+        title: snapshot.title.clone(),
+        me: snapshot.me,
+        created_by: snapshot.owner,
+        roles_by_hand: snapshot.roles_by_hand,
+        email_configured: snapshot.email_configured,
+        may_invite: snapshot.may_invite,
+        completeness,
+        begun,
+        members,
+    }))
+}
+
+async fn read_roster(client: &Client, organization: i64) -> Result<(Vec<Member>, Completeness, Boottime), Unobserved> {
+    let begun = Boottime::now();
+    let first = client.roster(organization).await?;
+    if first.is_complete() {
+        return Ok((first.members, Completeness::Complete, begun));
+    }
+    let begun = Boottime::now();
+    let second = client.roster(organization).await?;
+    let completeness = if second.is_complete() {
+        Completeness::Complete
+    } else if agree(&first, &second) {
+        Completeness::Stable
+    } else {
+        Completeness::Incomplete
+    };
+    Ok((second.members, completeness, begun))
+}
+
+/// Two whole walks that found the same people.
+fn agree(first: &Roster, second: &Roster) -> bool {
+    let ids = |roster: &Roster| roster.members.iter().map(|member| member.user_id).collect::<BTreeSet<_>>();
+    first.ended && second.ended && !second.members.is_empty() && ids(first) == ids(second)
+}
+
+/// What this token may not see is not needed.
+fn allowed<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.class(), Class::Forbidden | Class::NotFound | Class::Refused) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

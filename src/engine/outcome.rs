@@ -1,0 +1,138 @@
+//! What became of it: folds verdicts and answers into memory and snapshot, from which status is computed.
+
+use super::ledger::{Ledger, Refusal};
+use super::plan::{Action, Guest, Plan};
+use super::snapshot::Snapshot;
+use crate::label_studio::{Boottime, Role};
+use crate::resources::{HeldReason, Person, PersonState, Target, folded};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Records where everybody stands for whom nothing has to be done.
+pub fn settle(ledger: &mut Ledger, plan: &Plan, target: &Target) {
+    for name in plan.pending.keys() {
+        ledger.invites.entry(name.clone()).or_default().target = Some(target.clone());
+    }
+    for (name, people) in &plan.people {
+        let memory = ledger.invites.entry(name.clone()).or_default();
+        for (email, person) in people {
+            match person {
+                Some(person) => memory.users.insert(email.clone(), person.clone()),
+                None => memory.users.remove(email),
+            };
+        }
+    }
+    for departure in &mut ledger.departures {
+        departure.users.retain_mut(|person| match plan.departing.get(&folded(&person.email)) {
+            Some(Some(now)) => {
+                *person = now.clone();
+                true
+            }
+            Some(None) => false,
+            None => true,
+        });
+    }
+    ledger.departures.retain(|departure| !departure.users.is_empty());
+}
+
+/// A write that the server confirmed.
+pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) {
+    match action {
+        Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
+        Action::SetRole { email, to, .. } => snapshot.fold_role(email, to),
+        Action::Remove { email, .. } => snapshot.fold_removal(email),
+        Action::Revoke { email, .. } => {
+            snapshot.fold_revocation(email);
+            ledger.passing.revoked.insert(email.clone());
+            for person in people_mut(ledger, email) {
+                person.invited_at = None;
+                if person.is_held_for(HeldReason::InviteUnconfirmed) {
+                    person.reason = None;
+                    person.message = None;
+                }
+            }
+        }
+        Action::Invite { .. } | Action::InviteAnew { .. } => {}
+    }
+}
+
+/// A mail that the server accepted.
+pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], role: &Role, now: Timestamp) {
+    let clock = Boottime::now();
+    ledger.passing.last_mail = Some(clock);
+    end_request(ledger, clock);
+    for Guest { invite, email } in guests {
+        snapshot.fold_invitation(email);
+        ledger.passing.revoked.remove(email);
+        let before = ledger.remembered_elsewhere(invite, email).cloned();
+        let memory = ledger.invites.entry(invite.clone()).or_default();
+        let known = memory.users.remove(email).or(before);
+        let mut person = known.unwrap_or_else(|| Person::new(email, PersonState::Invited));
+        person.state = PersonState::Invited;
+        person.role = Some(role.to_string());
+        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
+        person.invited_at = Some(Time(now));
+        person.user_id = None;
+        person.since = Some(Time(now));
+        person.reason = None;
+        person.message = None;
+        memory.users.insert(email.clone(), person);
+    }
+}
+
+/// An invitation that could not be replaced since none was found open; whether one is, nobody knows.
+pub fn unconfirmed(ledger: &mut Ledger, guest: &Guest, now: Timestamp) {
+    let memory = ledger.invites.entry(guest.invite.clone()).or_default();
+    let known = memory.users.remove(&guest.email);
+    let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Held));
+    person.state = PersonState::Held;
+    person.invited_at = None;
+    person.since = Some(Time(now));
+    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+    person.message = Some("the role was lowered, but no open invitation was found to replace: annotate labelstudio.rs/reinvite=<address> to send one".to_owned());
+    memory.users.insert(guest.email.clone(), person);
+}
+
+/// The server refused a write: it is not repeated before `until`.
+pub fn refused(ledger: &mut Ledger, email: &str, verb: &str, reason: HeldReason, message: String, until: Timestamp) {
+    ledger.passing.refusals.insert((email.to_owned(), verb.to_owned()), Refusal { reason, message, until });
+}
+
+/// A mail for one address that the server refused: that is its outcome, so the mark may go.
+pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Timestamp) {
+    let memory = ledger.invites.entry(guest.invite.clone()).or_default();
+    let known = memory.users.remove(&guest.email);
+    let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Failed));
+    person.state = PersonState::Failed;
+    person.since = Some(Time(now));
+    person.reason = Some(HeldReason::Failed.to_string());
+    person.message = Some(message.to_owned());
+    memory.users.insert(guest.email.clone(), person);
+}
+
+/// The request of the mark that stands ended with an answer.
+pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
+    if let Some(seen) = &mut ledger.passing.mark {
+        seen.ended = Some(clock);
+    }
+}
+
+/// Removals of this hour: reserved before the first, corrected afterwards.
+pub fn reserve_removals(ledger: &mut Ledger, base: usize, change: i32, now: Timestamp) {
+    let hour = Time(Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(3600)).unwrap_or(now));
+    ledger.removals.retain(|bucket| now < bucket.hour.0 + SignedDuration::from_hours(25));
+    if let Some(bucket) = ledger.removals.iter_mut().find(|bucket| bucket.hour == hour) {
+        bucket.count = (bucket.count + change).max(0);
+    } else if change > 0 {
+        let base = i32::try_from(base).unwrap_or(i32::MAX);
+        ledger.removals.push(crate::resources::RemovalBucket { hour, base, count: change });
+    }
+    ledger.removals.retain(|bucket| bucket.count > 0);
+    ledger.removals.sort_by(|a, b| a.hour.cmp(&b.hour));
+}
+
+fn people_mut<'a>(ledger: &'a mut Ledger, email: &'a str) -> impl Iterator<Item = &'a mut Person> {
+    let departing = ledger.departures.iter_mut().flat_map(|departure| &mut departure.users);
+    let listed = ledger.invites.values_mut().flat_map(|memory| memory.users.values_mut());
+    departing.chain(listed).filter(move |person| folded(&person.email) == email)
+}

@@ -1,0 +1,153 @@
+//! People whom no manifest claims any more: dropped from a list, or their UserInvite was deleted. They leave after a
+//! short grace, so that a move from one manifest to another is a role change and not a departure and an arrival.
+
+use super::person::{entry, held, settled_since};
+use super::{Action, Decision, Plan, View};
+use crate::engine::desired::Invite;
+use crate::label_studio::{Edition, InvitationState, Member, Role};
+use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a claim elsewhere may still take somebody back.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(30);
+
+/// An address that stands in a UserInvite's memory and no longer in its list.
+pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: &mut Option<Timestamp>) -> Decision {
+    if let Some(taker) = view.desired.claimant(email) {
+        // Kept until the taker's own entry is stored: a crash in between must not forget that a mail was sent.
+        if taker.stored.contains(email) || !must_depart(person) {
+            return Decision::Forget;
+        }
+        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+        return Decision::Wait(None);
+    }
+    if !must_depart(person) || invite.policy == DeletionPolicy::Retain {
+        return Decision::Forget;
+    }
+    let already = person.state == PersonState::Leaving;
+    let since = person.since.as_ref().filter(|_| already).map_or(view.now(), |since| since.0);
+    depart(view, email, person, invite.policy, since, due)
+}
+
+/// An address of a deleted UserInvite.
+pub fn handed_over(
+    view: &View,
+    gone: &Departure,
+    email: &str,
+    person: &Person,
+    due: &mut Option<Timestamp>,
+) -> Decision {
+    if let Some(taker) = view.desired.claimant(email) {
+        if taker.stored.contains(email) {
+            return Decision::Forget;
+        }
+        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+        return Decision::Wait(None);
+    }
+    if gone.policy == DeletionPolicy::Retain || !must_depart(person) {
+        return Decision::Forget;
+    }
+    depart(view, email, person, gone.policy, gone.since.0, due)
+}
+
+/// Whether the claim was ever effective: only then is there something to take back.
+pub fn must_depart(person: &Person) -> bool {
+    let never_effective = [
+        HeldReason::Conflict,
+        HeldReason::Owner,
+        HeldReason::Self_,
+        HeldReason::ServiceAccount,
+        HeldReason::ManagedByIdentityProvider,
+    ];
+    if never_effective.iter().any(|reason| person.is_held_for(*reason)) {
+        return false;
+    }
+    person.was_reached() || person.is_held_for(HeldReason::InviteUnconfirmed) || person.state == PersonState::Leaving
+}
+
+fn depart(
+    view: &View,
+    email: &str,
+    person: &Person,
+    policy: DeletionPolicy,
+    since: Timestamp,
+    due: &mut Option<Timestamp>,
+) -> Decision {
+    let mut leaving = entry(Some(person), &person.email, view.now());
+    leaving.state = PersonState::Leaving;
+    leaving.reason.clone_from(&person.reason.clone().filter(|_| person.is_held_for(HeldReason::InviteUnconfirmed)));
+    let leaving = settled_since(Some(person), leaving, view.now());
+    if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
+        return Decision::Wait(Some(leaving));
+    }
+    if view.now() < since + GRACE {
+        Plan::due_at(due, since + GRACE);
+        return Decision::Wait(Some(leaving));
+    }
+    match view.member(email) {
+        Some(member) => carry_out(view, email, person, policy, member),
+        None => absent(view, email, person),
+    }
+}
+
+fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, member: &Member) -> Decision {
+    let untouchable = Some(member.user_id) == view.snapshot.owner
+        || member.user_id == view.snapshot.me
+        || member.is_service
+        || matches!(member.role, Some(Role::Owner | Role::Other(_)));
+    if untouchable {
+        return Decision::Forget;
+    }
+    let email = email.to_owned();
+    let community = view.snapshot.edition == Edition::Community;
+    let action = match (policy, member.invitation) {
+        (DeletionPolicy::Retain, _) => return Decision::Forget,
+        (_, InvitationState::Open | InvitationState::Expired) => Action::Revoke { email, blind: false },
+        (DeletionPolicy::Remove, _) => Action::Remove { user_id: member.user_id, email, from: member.role.clone() },
+        (DeletionPolicy::Deactivate, _) if community => {
+            let message = "the open-source edition cannot deactivate: the person still has access".to_owned();
+            return hold(view, person, HeldReason::UnsupportedByEdition, message);
+        }
+        (DeletionPolicy::Deactivate, _) => match member.role.clone() {
+            None | Some(Role::Deactivated) => return Decision::Forget,
+            Some(from) => Action::SetRole { user_id: member.user_id, email, from, to: Role::Deactivated },
+        },
+    };
+    if matches!(action, Action::SetRole { .. }) && !view.snapshot.roles_by_hand {
+        // Managed by the identity provider: that is where this person is deactivated.
+        return Decision::Forget;
+    }
+    act(view, person, action)
+}
+
+fn absent(view: &View, email: &str, person: &Person) -> Decision {
+    let invited_just_now = view.snapshot.was_invited_since(email);
+    if !view.snapshot.is_complete() && !invited_just_now {
+        let message = "the server's list of members is not complete".to_owned();
+        return hold(view, person, HeldReason::IncompleteRoster, message);
+    }
+    let hides = view.ledger.invitations_visible != Some(true);
+    let maybe_invited = person.invited_at.is_some() || person.is_held_for(HeldReason::InviteUnconfirmed);
+    if view.snapshot.edition == Edition::Enterprise
+        && (invited_just_now || (maybe_invited && person.user_id.is_none() && hides))
+    {
+        // The roster does not tell, so it is revoked once; "nothing open" counts as done.
+        return act(view, person, Action::Revoke { email: email.to_owned(), blind: true });
+    }
+    Decision::Forget
+}
+
+fn act(view: &View, person: &Person, action: Action) -> Decision {
+    let email = action.emails().first().map(ToString::to_string).unwrap_or_default();
+    match view.ledger.refusal(&email, &action.verb(), view.now()) {
+        Some(refusal) => hold(view, person, refusal.reason, refusal.message.clone()),
+        None => Decision::Act(action),
+    }
+}
+
+/// Stays `Leaving`, so that the grace is not given twice; the reason says why it is not done.
+fn hold(view: &View, person: &Person, reason: HeldReason, message: String) -> Decision {
+    let mut entry = held(entry(Some(person), &person.email, view.now()), reason, message);
+    entry.state = PersonState::Leaving;
+    Decision::Held(reason, settled_since(Some(person), entry, view.now()))
+}

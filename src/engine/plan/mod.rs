@@ -1,0 +1,236 @@
+//! The decision: what has to be done so that the server agrees with the manifests, what is held, and why.
+//!
+//! Performs no I/O, takes the time as an argument and is deterministic. What we do not understand we do not touch;
+//! absence is concluded only from a complete roster.
+
+mod departure;
+mod guard;
+mod order;
+mod person;
+mod step;
+
+pub use departure::must_depart;
+pub use guard::removals_in_window;
+pub use step::{Action, Cause, Guest, Step};
+
+use super::desired::Desired;
+use super::ledger::Ledger;
+use super::snapshot::{Snapshot, is_invited};
+use crate::label_studio::Member;
+use crate::resources::{HeldReason, Person, PersonState, folded};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// What decides besides manifests, roster and memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// Whole seconds.
+    pub now: Timestamp,
+    /// False while an earlier mark waits for its outcome.
+    pub mail_allowed: bool,
+    /// Whether the roster is young enough to take access away by it.
+    pub roster_fresh: bool,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// Where each address of each UserInvite stands, as far as nothing has to be done for it: an entry to record,
+    /// or none to drop.
+    pub people: BTreeMap<String, BTreeMap<String, Option<Person>>>,
+    /// The same for departures of deleted UserInvites, by folded address.
+    pub departing: BTreeMap<String, Option<Person>>,
+    /// How much is left to do for each UserInvite, steps and waits.
+    pub pending: BTreeMap<String, usize>,
+    /// Departures of deleted UserInvites that wait or have a step.
+    pub departures_pending: usize,
+    pub held: BTreeMap<HeldReason, Vec<String>>,
+    /// When the next thing becomes due without anybody's doing.
+    pub due: Option<Timestamp>,
+    /// A roster has to be read before more can be decided.
+    pub look: bool,
+}
+
+/// What becomes of one address.
+enum Decision {
+    /// Nothing to do: this is where it stands.
+    Settled(Person),
+    /// Nothing to do and nothing to remember.
+    Forget,
+    /// To be done; until then the entry stays as it is.
+    Act(Action),
+    /// To be done, but not yet.
+    Wait(Option<Person>),
+    Held(HeldReason, Person),
+}
+
+/// A step before the guards have looked at it.
+struct Candidate {
+    cause: Cause,
+    email: String,
+    action: Action,
+    /// What the entry becomes if a guard holds it.
+    if_held: Person,
+}
+
+pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstances: Circumstances) -> Plan {
+    let view = View { desired, snapshot, ledger, circumstances };
+    let mut plan = Plan::default();
+    let mut candidates = Vec::new();
+    for invite in &desired.invites {
+        plan.pending.insert(invite.name.clone(), 0);
+        for (email, typed) in &invite.emails {
+            let decision = person::decide(&view, invite, email, typed);
+            let if_held = person::entry(ledger.person(&invite.name, email), typed, view.now());
+            sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+        }
+        let Some(memory) = ledger.invites.get(&invite.name) else { continue };
+        for (email, person) in memory.users.iter().filter(|(email, _)| !invite.emails.contains_key(*email)) {
+            let decision = departure::dropped(&view, invite, email, person, &mut plan.due);
+            let if_held = person::entry(Some(person), &person.email, view.now());
+            sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+        }
+    }
+    for gone in &ledger.departures {
+        for person in &gone.users {
+            let email = folded(&person.email);
+            let decision = departure::handed_over(&view, gone, &email, person, &mut plan.due);
+            let if_held = person::entry(Some(person), &person.email, view.now());
+            sort_in(&mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
+        }
+    }
+    if let Some(candidate) = title(&view) {
+        candidates.push(candidate);
+    }
+    guard::keep_an_administrator(&view, &mut plan, &mut candidates);
+    guard::limit_removals(&view, &mut plan, &mut candidates);
+    if candidates.iter().any(|c| c.action.removes()) && !circumstances.roster_fresh {
+        plan.look = true;
+    }
+    order::order(&view, &mut plan, candidates);
+    for names in plan.held.values_mut() {
+        names.sort();
+    }
+    plan
+}
+
+fn title(view: &View) -> Option<Candidate> {
+    let to = view.desired.title.clone()?;
+    let from = view.snapshot.title.clone();
+    let refused = view.ledger.refusal("", &format!("title {to}"), view.now()).is_some();
+    if from == to || refused {
+        return None;
+    }
+    let if_held = Person::new("", PersonState::Held);
+    Some(Candidate { cause: Cause::Organization, email: String::new(), action: Action::SetTitle { from, to }, if_held })
+}
+
+fn sort_in(
+    plan: &mut Plan,
+    candidates: &mut Vec<Candidate>,
+    cause: Cause,
+    email: &str,
+    decision: Decision,
+    if_held: Person,
+) {
+    match decision {
+        Decision::Settled(person) => plan.settle(&cause, email, Some(person)),
+        Decision::Forget => plan.settle(&cause, email, None),
+        Decision::Held(reason, person) => plan.hold(&cause, email, reason, person),
+        Decision::Wait(person) => {
+            plan.waits(&cause);
+            if let Some(person) = person {
+                plan.settle(&cause, email, Some(person));
+            }
+        }
+        Decision::Act(action) => {
+            plan.waits(&cause);
+            candidates.push(Candidate { cause, email: email.to_owned(), action, if_held });
+        }
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing left, now or later.
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.departures_pending == 0 && self.pending.values().all(|left| *left == 0)
+    }
+
+    /// Everything that is held, whoever it is for.
+    pub fn held_count(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
+    }
+
+    fn settle(&mut self, cause: &Cause, email: &str, person: Option<Person>) {
+        match cause {
+            Cause::Invite(name) => {
+                self.people.entry(name.clone()).or_default().insert(email.to_owned(), person);
+            }
+            Cause::Departure(_) => {
+                self.departing.insert(email.to_owned(), person);
+            }
+            Cause::Organization | Cause::Several => {}
+        }
+    }
+
+    fn hold(&mut self, cause: &Cause, email: &str, reason: HeldReason, person: Person) {
+        self.held.entry(reason).or_default().push(email.to_owned());
+        self.settle(cause, email, Some(person));
+    }
+
+    fn waits(&mut self, cause: &Cause) {
+        match cause {
+            Cause::Invite(name) => *self.pending.entry(name.clone()).or_default() += 1,
+            Cause::Departure(_) => self.departures_pending += 1,
+            Cause::Organization | Cause::Several => {}
+        }
+    }
+
+    /// A guard took the candidate back.
+    fn hold_candidate(&mut self, candidate: Candidate, reason: HeldReason, message: String) {
+        let Candidate { cause, email, action: _, if_held } = candidate;
+        match &cause {
+            Cause::Invite(name) => {
+                if let Some(left) = self.pending.get_mut(name) {
+                    *left = left.saturating_sub(1);
+                }
+            }
+            Cause::Departure(_) => self.departures_pending = self.departures_pending.saturating_sub(1),
+            Cause::Organization | Cause::Several => {}
+        }
+        let departs = if_held.state == PersonState::Leaving;
+        let mut person = person::held(if_held, reason, message);
+        if departs {
+            person.state = PersonState::Leaving;
+        }
+        self.hold(&cause, &email, reason, person);
+    }
+
+    fn due_at(due: &mut Option<Timestamp>, at: Timestamp) {
+        *due = Some(due.map_or(at, |known| known.min(at)));
+    }
+}
+
+/// Everything a decision may look at.
+struct View<'a> {
+    desired: &'a Desired,
+    snapshot: &'a Snapshot,
+    ledger: &'a Ledger,
+    circumstances: Circumstances,
+}
+
+impl View<'_> {
+    fn now(&self) -> Timestamp {
+        self.circumstances.now
+    }
+
+    /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.
+    fn member(&self, email: &str) -> Option<&Member> {
+        let revoked = self.ledger.passing.revoked.contains(email);
+        self.snapshot.member(email).filter(|member| !(revoked && is_invited(member)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,136 @@
+//! One write to Label Studio, with every id and the old and the new value, so that `apply` decides nothing and a
+//! person can read it.
+
+use crate::label_studio::Role;
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub cause: Cause,
+    pub action: Action,
+}
+
+/// Which manifest asks for it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Cause {
+    Organization,
+    /// Name of the UserInvite.
+    Invite(String),
+    /// A deleted UserInvite's departure, by that UserInvite's name.
+    Departure(String),
+    /// One request for addresses of several UserInvites.
+    Several,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    SetTitle {
+        from: String,
+        to: String,
+    },
+    SetRole {
+        user_id: i64,
+        email: String,
+        from: Role,
+        to: Role,
+    },
+    Remove {
+        user_id: i64,
+        email: String,
+        from: Option<Role>,
+    },
+    /// `blind`: the roster does not show it, so it may not be there.
+    Revoke {
+        email: String,
+        blind: bool,
+    },
+    /// One mail request, at most 50 addresses.
+    Invite {
+        role: Role,
+        guests: Vec<Guest>,
+    },
+    /// The role of an open invitation was lowered: revoked and sent anew under one mark.
+    InviteAnew {
+        guest: Guest,
+        from: Role,
+        to: Role,
+    },
+}
+
+/// One address of a mail request.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Guest {
+    /// Name of the UserInvite.
+    pub invite: String,
+    /// Folded: the form that is sent.
+    pub email: String,
+}
+
+impl Action {
+    /// Takes access or rank from somebody who has it: what the removal guard counts.
+    pub fn removes(&self) -> bool {
+        match self {
+            Self::SetRole { from, to, .. } => from.has_access() && to.rank() < from.rank(),
+            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::has_access),
+            Self::SetTitle { .. } | Self::Revoke { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => false,
+        }
+    }
+
+    /// Frees a seat, or may: done before anything that takes one.
+    pub fn frees(&self) -> bool {
+        match self {
+            Self::SetRole { from, to, .. } => to.rank() < from.rank(),
+            Self::Remove { .. } | Self::Revoke { .. } => true,
+            Self::SetTitle { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => false,
+        }
+    }
+
+    pub fn mails(&self) -> bool {
+        matches!(self, Self::Invite { .. } | Self::InviteAnew { .. })
+    }
+
+    /// The word for what is asked, by which a refusal is remembered.
+    pub fn verb(&self) -> String {
+        match self {
+            Self::SetTitle { to, .. } => format!("title {to}"),
+            Self::SetRole { to, .. } => format!("role {to}"),
+            Self::Remove { .. } => "remove".to_owned(),
+            Self::Revoke { .. } => "revoke".to_owned(),
+            Self::Invite { role, .. } | Self::InviteAnew { to: role, .. } => format!("invite {role}"),
+        }
+    }
+
+    pub fn emails(&self) -> Vec<&str> {
+        match self {
+            Self::SetTitle { .. } => Vec::new(),
+            Self::SetRole { email, .. } | Self::Remove { email, .. } | Self::Revoke { email, .. } => vec![email],
+            Self::Invite { guests, .. } => guests.iter().map(|guest| guest.email.as_str()).collect(),
+            Self::InviteAnew { guest, .. } => vec![&guest.email],
+        }
+    }
+
+    pub fn guests(&self) -> &[Guest] {
+        match self {
+            Self::Invite { guests, .. } => guests,
+            Self::InviteAnew { guest, .. } => std::slice::from_ref(guest),
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetTitle { from, to } => write!(f, "title {from:?} → {to:?}"),
+            Self::SetRole { email, from, to, .. } => write!(f, "{email}: {from} → {to}"),
+            Self::Remove { email, from: Some(from), .. } => write!(f, "{email}: {from} → removed"),
+            Self::Remove { email, from: None, .. } => write!(f, "{email}: member → removed"),
+            Self::Revoke { email, .. } => write!(f, "{email}: invitation → revoked"),
+            Self::Invite { role, guests } => {
+                let emails: Vec<&str> = guests.iter().map(|guest| guest.email.as_str()).collect();
+                write!(f, "invite {} as {role}: {}", emails.len(), emails.join(", "))
+            }
+            Self::InviteAnew { guest, from, to } => write!(f, "{}: invited as {from} → {to}", guest.email),
+        }
+    }
+}

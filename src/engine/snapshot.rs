@@ -1,0 +1,194 @@
+//! What Label Studio was last seen to hold, with our own writes folded in. Decides nothing and asks nobody.
+
+use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
+use crate::resources::{Target, folded};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub struct Snapshot {
+    /// Which organization was found.
+    pub target: Target,
+    pub edition: Edition,
+    pub release: Option<String>,
+    pub title: String,
+    /// The user that the token belongs to.
+    pub me: i64,
+    /// The Owner's user id, where the server tells it.
+    pub owner: Option<i64>,
+    /// False where roles are switched off for everybody but the identity provider.
+    pub roles_by_hand: bool,
+    pub email_configured: bool,
+    pub may_invite: bool,
+    pub completeness: Completeness,
+    /// When the reading of the roster began.
+    pub begun: Boottime,
+    /// By folded address.
+    members: BTreeMap<String, Member>,
+    /// Invited after this roster began: their absence from it says nothing.
+    invited_since: BTreeSet<String>,
+}
+
+/// What may be concluded from somebody's absence.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Completeness {
+    /// The walk ended, and the unique users are as many as the server counts.
+    Complete,
+    /// The count never fits (it may include hidden rows), but two walks found the same people: those may be acted
+    /// on; whoever is absent is left alone.
+    Stable,
+    Incomplete,
+}
+
+/// Who is who, for the status.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    pub active: usize,
+    pub pending: usize,
+    pub invited: usize,
+    pub deactivated: usize,
+}
+
+pub struct Found {
+    pub target: Target,
+    pub edition: Edition,
+    pub release: Option<String>,
+    pub title: String,
+    pub me: i64,
+    pub created_by: Option<i64>,
+    pub roles_by_hand: bool,
+    pub email_configured: bool,
+    pub may_invite: bool,
+    pub completeness: Completeness,
+    pub begun: Boottime,
+    pub members: Vec<Member>,
+}
+
+impl Snapshot {
+    pub fn new(found: Found) -> Self {
+        let Found {
+            target,
+            edition,
+            release,
+            title,
+            me,
+            created_by,
+            roles_by_hand,
+            email_configured,
+            may_invite,
+            completeness,
+            begun,
+            members,
+        } = found;
+        let by_role = members.iter().find(|member| member.role == Some(Role::Owner)).map(|member| member.user_id);
+        let mut by_address: BTreeMap<String, Member> = BTreeMap::new();
+        for member in members {
+            let key = folded(&member.email);
+            // Two accounts whose addresses differ only in case: the one with access is the one to talk about.
+            match by_address.get(&key) {
+                Some(known) if has_access(known) || !has_access(&member) => {}
+                _ => {
+                    by_address.insert(key, member);
+                }
+            }
+        }
+        Self {
+            target,
+            edition,
+            release,
+            title,
+            me,
+            owner: by_role.or(created_by),
+            roles_by_hand,
+            email_configured,
+            may_invite,
+            completeness,
+            begun,
+            members: by_address,
+            invited_since: BTreeSet::new(),
+        }
+    }
+
+    pub fn member(&self, email: &str) -> Option<&Member> {
+        self.members.get(email)
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = (&String, &Member)> {
+        self.members.iter()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.completeness == Completeness::Complete
+    }
+
+    /// Whether this roster is evidence that nobody with this address is there.
+    pub fn proves_absent(&self, email: &str) -> bool {
+        self.is_complete() && !self.members.contains_key(email) && !self.invited_since.contains(email)
+    }
+
+    pub fn shows_open_invitation(&self) -> bool {
+        self.members.values().any(is_invited)
+    }
+
+    /// People who hold a role that gives access: what a share of removals is a share of.
+    pub fn with_access(&self) -> usize {
+        self.members.values().filter(|member| has_access(member)).count()
+    }
+
+    /// Administrators other than the Owner and ourselves.
+    pub fn other_administrators(&self) -> usize {
+        let counted = |m: &&Member| {
+            m.role == Some(Role::Administrator)
+                && !is_invited(m)
+                && m.user_id != self.me
+                && Some(m.user_id) != self.owner
+        };
+        self.members.values().filter(counted).count()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for member in self.members.values() {
+            match &member.role {
+                _ if is_invited(member) => counts.invited += 1,
+                Some(Role::Pending) => counts.pending += 1,
+                Some(Role::Deactivated) => counts.deactivated += 1,
+                _ => counts.active += 1,
+            }
+        }
+        counts
+    }
+
+    pub fn fold_role(&mut self, email: &str, role: &Role) {
+        if let Some(member) = self.members.get_mut(email) {
+            member.role = Some(role.clone());
+            // A role assigned by hand ends what an expired or open invitation would have done.
+            member.invitation = InvitationState::Accepted;
+        }
+    }
+
+    pub fn fold_removal(&mut self, email: &str) {
+        self.members.remove(email);
+    }
+
+    pub fn fold_invitation(&mut self, email: &str) {
+        self.members.remove(email);
+        self.invited_since.insert(email.to_owned());
+    }
+
+    pub fn fold_revocation(&mut self, email: &str) {
+        self.members.remove(email);
+        self.invited_since.remove(email);
+    }
+
+    pub fn was_invited_since(&self, email: &str) -> bool {
+        self.invited_since.contains(email)
+    }
+}
+
+pub fn has_access(member: &Member) -> bool {
+    !is_invited(member) && member.role.as_ref().is_none_or(Role::has_access)
+}
+
+/// An invitation that its person has not accepted, open or expired.
+pub fn is_invited(member: &Member) -> bool {
+    matches!(member.invitation, InvitationState::Open | InvitationState::Expired)
+}

@@ -1,0 +1,90 @@
+//! Whether the organization found is the one that is remembered. Nothing is written to a server that we did not
+//! mean: the organization's id, its birthday and the edition must fit, whatever the URL.
+
+use super::ledger::Ledger;
+use crate::resources::{Approval, Target};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sha2::{Digest as _, Sha256};
+
+/// What is remembered belongs to another organization than the one found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetChanged {
+    pub remembered: Target,
+    pub found: Target,
+    /// What the annotation `labelstudio.rs/approve` must name to go on with what was found.
+    pub digest: String,
+}
+
+/// Adopts `found` where nothing is remembered, or where `approve` names the change. On an approval everything that
+/// was true of the old organization is forgotten; the same organization in another edition keeps its people.
+pub fn settle_target(
+    ledger: &mut Ledger,
+    found: &Target,
+    approve: Option<&str>,
+    now: Timestamp,
+) -> Result<(), TargetChanged> {
+    while let Some(remembered) = first_mismatch(ledger, found) {
+        let digest = digest(&remembered, found);
+        let named = approve.map(str::trim) == Some(digest.as_str());
+        let used_before = ledger.approval.as_ref().is_some_and(|approval| approval.digest == digest)
+            && ledger.target.as_ref().is_some_and(|target| target.is_same(found));
+        if !named && !used_before {
+            return Err(TargetChanged { remembered, found: found.clone(), digest });
+        }
+        if !used_before {
+            ledger.approval = Some(Approval { digest, at: Time(now) });
+        }
+        forget(ledger, &remembered, found);
+    }
+    ledger.target = Some(found.clone());
+    Ok(())
+}
+
+fn first_mismatch(ledger: &Ledger, found: &Target) -> Option<Target> {
+    let remembered = ledger.invites.values().filter_map(|memory| memory.target.as_ref());
+    ledger.target.iter().chain(remembered).find(|target| !target.is_same(found)).cloned()
+}
+
+fn forget(ledger: &mut Ledger, old: &Target, found: &Target) {
+    let same_people = old.is_same_organization(found);
+    if ledger.target.as_ref().is_some_and(|target| target.is_same(old)) {
+        ledger.target = Some(found.clone());
+        ledger.in_flight = None;
+        ledger.invitations_visible = None;
+        ledger.removals.clear();
+        ledger.departures.clear();
+        ledger.passing = super::ledger::Passing::default();
+    }
+    for memory in ledger.invites.values_mut() {
+        if memory.target.as_ref().is_some_and(|target| target.is_same(old)) {
+            memory.target = Some(found.clone());
+            if !same_people {
+                memory.users.clear();
+            }
+        }
+    }
+}
+
+fn digest(old: &Target, new: &Target) -> String {
+    let mut hash = Sha256::new();
+    for target in [old, new] {
+        let born = target.created_at.as_ref().map(|time| time.0.as_second()).unwrap_or_default();
+        hash.update(format!("{}\n{born}\n{}\n", target.organization_id, target.edition));
+    }
+    let mut digest = format!("{:x}", hash.finalize());
+    digest.truncate(12);
+    digest
+}
+
+impl std::fmt::Display for TargetChanged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { remembered: old, found: new, digest } = self;
+        write!(
+            f,
+            "the server is not the one that was managed before: remembered {} organization {} at {}, found {} organization {} at {}. \
+             Nothing is written. If this is right: kubectl annotate --overwrite organization <name> labelstudio.rs/approve={digest}",
+            old.edition, old.organization_id, old.url, new.edition, new.organization_id, new.url
+        )
+    }
+}

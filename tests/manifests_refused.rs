@@ -1,0 +1,149 @@
+//! What the API server itself refuses: each rule and bound of the schema has an object here that must fail, with a
+//! message that names the field and says what to do.
+
+use label_studio_harness::{ControlPlane, eventually};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn organization() -> Value {
+    json!({
+        "apiVersion": "labelstudio.rs/v1alpha1", "kind": "Organization", "metadata": {"name": "acme"},
+        "spec": {"url": "https://label-studio.example.com/studio", "credentials": {"secretRef": {"name": "token"}}}
+    })
+}
+
+fn invite() -> Value {
+    json!({
+        "apiVersion": "labelstudio.rs/v1alpha1", "kind": "UserInvite", "metadata": {"name": "people"},
+        "spec": {"organizationRef": {"name": "acme"}, "emails": ["ann@example.com"], "role": "Annotator"}
+    })
+}
+
+/// Sets one field, by JSON pointer; null removes it.
+fn with(mut object: Value, pointer: &str, value: Value) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = parent.split('/').skip(1).fold(&mut object, |at, key| &mut at[key]);
+    match value {
+        Value::Null => drop(parent.as_object_mut().unwrap().remove(field)),
+        value => parent[field] = value,
+    }
+    object
+}
+
+/// The object, what is wrong with it, and words that the refusal must hold.
+fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
+    let (o, i) = (organization, invite);
+    let long = "a".repeat(1001);
+    let many: Vec<String> = (0..501).map(|n| format!("p{n}@example.com")).collect();
+    let longest = format!("{}@example.com", "a".repeat(243));
+    vec![
+        (with(o(), "/spec/url", Value::Null), "no url", vec!["spec.url", "Required"]),
+        (with(o(), "/spec/url", json!("ftp://example.com")), "scheme", vec!["spec.url", "http:// or https://"]),
+        (
+            with(o(), "/spec/url", json!("https://user:pw@example.com")),
+            "user info",
+            vec!["spec.url", "without user info"],
+        ),
+        (with(o(), "/spec/url", json!("https://example.com/?a=b")), "query", vec!["spec.url", "query"]),
+        (with(o(), "/spec/url", json!("https://example.com/#x")), "fragment", vec!["spec.url", "fragment"]),
+        (with(o(), "/spec/url", json!("https:///path")), "no host", vec!["spec.url", "a host"]),
+        (with(o(), "/spec/organizationId", json!(0)), "id", vec!["spec.organizationId", "greater than or equal to 1"]),
+        (with(o(), "/spec/credentials", Value::Null), "no credentials", vec!["spec.credentials", "Required"]),
+        (with(o(), "/spec/credentials/secretRef/name", json!("")), "no name", vec!["spec.credentials.secretRef.name"]),
+        (with(o(), "/spec/title", json!(long)), "1,001 characters", vec!["spec.title", "1000"]),
+        (with(o(), "/spec/title", json!("   ")), "blank title", vec!["spec.title", "must not be blank"]),
+        (with(o(), "/spec/mode", json!("Enforced")), "mode", vec!["spec.mode", "Enforced", "Observe"]),
+        (with(o(), "/spec/interval", json!("30s")), "too often", vec!["spec.interval", "at least 1m"]),
+        (with(o(), "/spec/interval", json!("soon")), "no duration", vec!["spec.interval"]),
+        (
+            with(o(), "/spec/rateLimit", json!({"requestsPerSecond": 0})),
+            "rate",
+            vec!["spec.rateLimit.requestsPerSecond"],
+        ),
+        (with(o(), "/spec/rateLimit", json!({"burst": 1001})), "burst", vec!["spec.rateLimit.burst", "1000"]),
+        (
+            with(o(), "/spec/guards", json!({"maxRemovals": "a lot"})),
+            "share",
+            vec!["maxRemovals", "percentage such as 25%"],
+        ),
+        (with(o(), "/spec/guards", json!({"maxRemovals": -1})), "count", vec!["maxRemovals", "0 or more"]),
+        (
+            with(o(), "/spec/tls", json!({"caBundle": {}})),
+            "neither",
+            vec!["caBundle", "either configMapName or secretName"],
+        ),
+        (
+            with(o(), "/spec/tls", json!({"caBundle": {"configMapName": "a", "secretName": "b"}})),
+            "both",
+            vec!["caBundle", "either configMapName or secretName"],
+        ),
+        (with(i(), "/spec/emails", json!([])), "nobody", vec!["spec.emails", "at least 1"]),
+        (with(i(), "/spec/emails", json!(many)), "501 addresses", vec!["spec.emails", "500"]),
+        (with(i(), "/spec/emails", json!(["ann"])), "no address", vec!["spec.emails[0]", "ann"]),
+        (with(i(), "/spec/emails", json!(["ann@example"])), "no dot", vec!["spec.emails[0]", "ann@example"]),
+        (with(i(), "/spec/emails", json!(["a@b.c,d@e.f"])), "two in one", vec!["spec.emails[0]"]),
+        (with(i(), "/spec/emails", json!([longest])), "255 characters", vec!["spec.emails[0]", "254"]),
+        (with(i(), "/spec/emails", json!(["a@b.cd", "a@b.cd"])), "twice", vec!["spec.emails[1]", "Duplicate"]),
+        (with(i(), "/spec/role", json!("Owner")), "Owner", vec!["spec.role", "Owner", "Administrator"]),
+        (with(i(), "/spec/role", json!("Anotator")), "a typo in a role", vec!["spec.role", "Anotator", "Annotator"]),
+        (with(i(), "/spec/role", Value::Null), "no role", vec!["spec.role", "Required"]),
+        (with(i(), "/spec/organizationRef", Value::Null), "no reference", vec!["spec.organizationRef", "Required"]),
+        (with(i(), "/spec/deletionPolicy", json!("Delete")), "policy", vec!["spec.deletionPolicy", "Delete", "Retain"]),
+    ]
+}
+
+#[tokio::test]
+async fn each_rule_and_bound_refuses_with_the_field_and_the_remedy() {
+    let plane = ControlPlane::shared().await;
+    plane.install_crds().await.unwrap();
+    let kubectl = plane.kubectl();
+    let namespace = plane.namespace("refused").await.unwrap();
+    let create = async |object: &Value| {
+        kubectl
+            .run(&["create", "--dry-run=server", "--namespace", &namespace, "-f", "-"], &object.to_string())
+            .await
+            .unwrap()
+    };
+    for good in [organization(), invite()] {
+        create(&good).await.ok().unwrap();
+    }
+    for (object, wrong, words) in refused() {
+        let answer = create(&object).await;
+        assert_ne!(answer.code, 0, "{wrong}: accepted: {object}");
+        for word in words {
+            assert!(answer.stderr.contains(word), "{wrong}: {word:?} is missing in: {}", answer.stderr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_reference_cannot_be_changed_and_the_largest_list_passes() {
+    let plane = ControlPlane::shared().await;
+    plane.install_crds().await.unwrap();
+    let kubectl = plane.kubectl();
+    let local = "a".repeat(238);
+    let emails: Vec<String> = (0..500).map(|n| format!("{local}{n:03}@example.com")).collect();
+    assert_eq!(emails[0].len(), 253);
+    let largest = with(invite(), "/spec/emails", json!(emails));
+    kubectl.run(&["apply", "--server-side", "-f", "-"], &largest.to_string()).await.unwrap().ok().unwrap();
+    let moved = with(largest, "/spec/organizationRef/name", json!("other"));
+    let answer = kubectl.run(&["apply", "--server-side", "-f", "-"], &moved.to_string()).await.unwrap();
+    assert_ne!(answer.code, 0);
+    assert!(answer.stderr.contains("organizationRef cannot be changed"), "{}", answer.stderr);
+}
+
+#[tokio::test]
+async fn the_api_server_warns_about_nothing_and_explains_every_field() {
+    let plane = ControlPlane::shared().await;
+    let crds = label_studio_harness::checkout().join("crds");
+    let kubectl = plane.kubectl();
+    let applied = kubectl.run(&["apply", "--server-side", "-f", &crds.to_string_lossy()], "").await.unwrap();
+    assert!(!applied.stderr.to_lowercase().contains("warning"), "{}", applied.stderr);
+    plane.install_crds().await.unwrap();
+    for field in ["organization.spec.guards.maxRemovals", "userinvite.spec.deletionPolicy", "userinvite.status.users"] {
+        // Discovery is a moment behind the definitions.
+        let explain = async || Ok(Some(kubectl.answer(&["explain", field]).await?));
+        let told = eventually("kubectl explain", Duration::from_secs(20), explain).await.unwrap();
+        assert!(told.contains("DESCRIPTION"), "{told}");
+    }
+}
