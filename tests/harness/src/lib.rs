@@ -1,1 +1,76 @@
-//! x
+//! Starts the real parts that tests and the demo stand on, and leaves nothing behind.
+//!
+//! * [`ControlPlane`]: etcd, kube-apiserver and kube-controller-manager, with RBAC on, built from pinned sources.
+//! * [`OpenSourceLabelStudio`]: the real open-source server.
+//! * [`OperatorProcess`]: our own binary, run as a process, with exactly the rights that the chart grants.
+//! * [`eventually`]: waits for what has no watch.
+//!
+//! Each part lives in a [`RunFolder`]: one temporary folder, and a guard that ends every process in it and removes it,
+//! whichever way this process goes (return, panic, `exit`, SIGKILL).
+//!
+//! Mind that each `#[tokio::test]` has a runtime of its own: a `kube::Client` must not outlive the test that made it,
+//! so [`ControlPlane::admin`] makes a fresh one on each call. Everything here works from any runtime.
+
+mod control_plane;
+mod label_studio;
+mod operator_process;
+mod parts;
+mod run_folder;
+mod tool;
+
+pub use control_plane::ControlPlane;
+pub use label_studio::OpenSourceLabelStudio;
+pub use operator_process::{Ended, OperatorProcess};
+pub use parts::{control_plane_folder, label_studio_folder};
+pub use run_folder::{Process, RunFolder};
+pub use tool::{Helm, Kubectl, Output, Tool};
+
+use anyhow::Context as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Asks every 50 ms until there is an answer. An error is taken as "not yet" and shown when time is up.
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut ask: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let start = Instant::now();
+    loop {
+        let answer = ask().await;
+        match answer {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) if start.elapsed() > within => anyhow::bail!("waited {within:?} in vain for: {what}"),
+            Err(error) if start.elapsed() > within => {
+                return Err(error).with_context(|| format!("waited {within:?} in vain for: {what}"));
+            }
+            Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// The top of the checkout.
+pub fn checkout() -> PathBuf {
+    // CARGO_MANIFEST_DIR is tests/harness.
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or_else(|| here.clone(), std::path::Path::to_path_buf)
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A word that nobody guesses: 32 hexadecimal digits.
+fn random_word() -> anyhow::Result<String> {
+    use ring::rand::SecureRandom as _;
+    let mut bytes = [0_u8; 16];
+    ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gave no random bytes"))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// kube and reqwest share one crypto provider; whoever comes first installs it.
+fn install_crypto_provider() {
+    // An error says that it stands already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
