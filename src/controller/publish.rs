@@ -3,7 +3,6 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::situation::Problem;
 use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
@@ -11,7 +10,6 @@ use crate::engine::memory::{Forgotten, Memory};
 use crate::engine::outcome;
 use crate::engine::plan::{Circumstances, plan};
 use crate::engine::snapshot::Snapshot;
-use crate::engine::target::TargetChanged;
 use crate::resources::{Organization, Progress, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, seconds};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -28,7 +26,6 @@ pub struct Desk<'a> {
     pub context: &'a Context,
     pub objects: &'a mut Objects,
     pub desired: &'a Desired,
-    pub circumstances: Circumstances,
     pub told: Instant,
 }
 
@@ -42,7 +39,7 @@ impl Memory for Desk<'_> {
                 return Err(Forgotten::Changed(format!("UserInvite {name}")));
             };
             if !remembers(object, memory) {
-                first.push((name.clone(), self.in_progress(object, memory)));
+                first.push((name.clone(), Self::in_progress(object, memory)));
             }
             if !is_finalized(object) {
                 unfinalized.push(name.clone());
@@ -71,7 +68,7 @@ impl Memory for Desk<'_> {
     async fn record(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
         let statuses = invites.iter().filter_map(|name| {
             let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
-            Some((name.clone(), self.in_progress(object, memory)))
+            Some((name.clone(), Self::in_progress(object, memory)))
         });
         let statuses = statuses.collect();
         self.objects.put_invites(statuses).await
@@ -91,7 +88,7 @@ impl Memory for Desk<'_> {
         if self.told.elapsed() < EVERY {
             return Ok(());
         }
-        let circumstances = Circumstances { now: seconds(Timestamp::now()), ..self.circumstances };
+        let circumstances = Circumstances { now: seconds(Timestamp::now()), mail_allowed: true, roster_fresh: true };
         let now = plan(self.desired, snapshot, ledger, circumstances);
         let mut ledger = ledger.clone();
         outcome::settle(&mut ledger, &now, &snapshot.target);
@@ -109,9 +106,9 @@ impl Memory for Desk<'_> {
 }
 
 impl Desk<'_> {
-    fn in_progress(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
+    fn in_progress(object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
         let situation = InviteSituation::Judged { pending: 1, observes: false };
-        invite_status(object, memory, &situation, self.circumstances.now)
+        invite_status(object, memory, &situation, seconds(Timestamp::now()))
     }
 }
 
@@ -172,30 +169,6 @@ fn situation<'a>(
             observes: desired.observes_only,
         },
     }
-}
-
-/// Problems that end a pass before anything is known.
-pub async fn publish_problem(
-    context: &Context,
-    objects: &mut Objects,
-    desired: &Desired,
-    ledger: &Ledger,
-    problem: &Problem,
-) -> Result<(), Forgotten> {
-    let view = OrganizationView { problem: Some(problem), ..Default::default() };
-    publish(context, objects, desired, ledger, view).await
-}
-
-pub async fn publish_target_changed(
-    context: &Context,
-    objects: &mut Objects,
-    desired: &Desired,
-    ledger: &Ledger,
-    snapshot: &Snapshot,
-    changed: &TargetChanged,
-) -> Result<(), Forgotten> {
-    let view = OrganizationView { snapshot: Some(snapshot), target_changed: Some(changed), ..Default::default() };
-    publish(context, objects, desired, ledger, view).await
 }
 
 /// Whether the stored status remembers all that must stand before a mail.

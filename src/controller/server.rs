@@ -1,7 +1,7 @@
 //! The connection of one Organization: a client, what was last seen, and how long to leave a failing server alone.
 
 use super::situation::{Kind, Problem};
-use crate::engine::observe::{observe, observe_roster};
+use crate::engine::observe::{Unobserved, observe};
 use crate::engine::snapshot::Snapshot;
 use crate::label_studio::{Client, Connection, Error, Limit, Paces};
 use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION};
@@ -90,8 +90,13 @@ impl Session {
         wait
     }
 
-    pub fn succeeded(&mut self) {
+    /// The next failure is a first one again.
+    pub fn recovered(&mut self) {
         self.failures = 0;
+    }
+
+    pub fn current(&mut self) -> Option<&mut Server> {
+        self.server.as_mut()
     }
 }
 
@@ -135,7 +140,7 @@ impl Server {
             return Ok(());
         }
         let read = observe(&self.client, spec).await;
-        let snapshot = read.map_err(|error| Problem::from_unobserved(&error, &self.url, &self.secret))?;
+        let snapshot = read.map_err(|error| self.unobserved(&error))?;
         // Whoever signs in as this user shares its budget, whatever the token.
         let (member, limit) = &self.pace_key;
         self.client.set_pace(self.paces.of(&format!("{} user {}", self.url, snapshot.me), member, *limit));
@@ -145,16 +150,12 @@ impl Server {
         Ok(())
     }
 
-    /// Reads the roster alone.
-    pub async fn look(&mut self, spec: &OrganizationSpec) -> Result<(), Problem> {
-        let Some(known) = &self.snapshot else { return self.observe(spec, true).await };
-        let read = observe_roster(&self.client, known).await;
-        self.snapshot = Some(read.map_err(|error| Problem::from_unobserved(&error, &self.url, &self.secret))?);
-        Ok(())
-    }
-
     pub fn problem(&self, error: &Error) -> Problem {
         Problem::from_client(error, &self.url, &self.secret)
+    }
+
+    pub fn unobserved(&self, error: &Unobserved) -> Problem {
+        Problem::from_unobserved(error, &self.url, &self.secret)
     }
 
     pub fn until_resync(&self) -> Duration {

@@ -104,6 +104,7 @@ async fn keep(
     let mut wait = Some(delay);
     loop {
         tokio::select! {
+            biased;
             () = stopped(&mut stop) => return,
             _ = woken.changed() => quiet(&mut woken).await,
             () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}

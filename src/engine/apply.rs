@@ -241,7 +241,13 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
 
     async fn store_outcome(&mut self, guests: &[Guest]) -> Result<(), End> {
         let invites: BTreeSet<String> = guests.iter().map(|guest| guest.invite.clone()).collect();
+        for Guest { invite, email } in guests {
+            if let Some(person) = self.ledger.person(invite, email).cloned() {
+                self.ledger.passing.unstored.insert((invite.clone(), email.clone()), person);
+            }
+        }
         self.memory.record(self.ledger, &invites).await.map_err(End::Forgotten)?;
+        self.ledger.passing.unstored.clear();
         self.unmark();
         Ok(())
     }

@@ -41,6 +41,8 @@ pub struct Passing {
     pub last_mail: Option<Boottime>,
     /// Writes that the server refused, not to be repeated before `until`.
     pub refusals: BTreeMap<(String, String), Refusal>,
+    /// Outcomes of mails that could not be stored yet.
+    pub unstored: BTreeMap<(String, String), Person>,
     /// Revoked by us: a server may go on listing such a row.
     pub revoked: BTreeSet<String>,
     /// Addresses of a refused batch: how many may go together next time.
@@ -70,6 +72,13 @@ impl Ledger {
         passing: Passing,
     ) -> Self {
         let organization = organization.cloned().unwrap_or_default();
+        let mut invites: BTreeMap<_, _> =
+            invites.into_iter().map(|(name, status)| (name, InviteMemory::read(status))).collect();
+        for ((invite, email), person) in &passing.unstored {
+            if let Some(memory) = invites.get_mut(invite) {
+                memory.users.insert(email.clone(), person.clone());
+            }
+        }
         Self {
             target: organization.target,
             in_flight: organization.in_flight,
@@ -77,7 +86,7 @@ impl Ledger {
             departures: organization.departures,
             removals: organization.removals,
             approval: organization.approval,
-            invites: invites.into_iter().map(|(name, status)| (name, InviteMemory::read(status))).collect(),
+            invites,
             passing,
         }
     }

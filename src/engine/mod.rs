@@ -12,6 +12,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod reinvite;
+pub mod rounds;
 pub mod snapshot;
 pub mod target;
 pub mod visibility;

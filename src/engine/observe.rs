@@ -25,8 +25,9 @@ pub enum Unobserved {
 
 /// At most `ceil(members / 100) + 4` requests when all is well.
 pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapshot, Unobserved> {
-    let version = client.version().await?;
+    // First, so that a server that refuses the token is asked once only.
     let me = client.whoami().await?;
+    let version = client.version().await?;
     let edition = version.edition.ok_or_else(|| Unobserved::UnknownEdition { url: spec.url.clone() })?;
     let id = me.active_organization.ok_or_else(|| Unobserved::NoOrganization { email: me.email.clone() })?;
     if let Some(wanted) = spec.organization_id.filter(|wanted| *wanted != id) {

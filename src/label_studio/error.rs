@@ -176,6 +176,8 @@ fn causes(error: &reqwest::Error) -> Vec<String> {
 fn words(value: Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.into_iter().filter_map(text).take(5).collect(),
+        // Errors of a list stand under the place of the bad one.
+        Value::Object(places) => places.into_values().take(5).flat_map(words).collect(),
         other => text(other).into_iter().collect(),
     }
 }

@@ -1,0 +1,172 @@
+//! Looks, plans and acts, round after round, until nothing is left that can be done now. The controller and the command
+//! line both stand on it; what they store, and how, is behind `Memory`.
+
+use super::apply::{Applied, End, Gate, Hands, apply};
+use super::desired::Desired;
+use super::ledger::Ledger;
+use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
+use super::memory::{Forgotten, Memory};
+use super::observe::{Unobserved, observe_roster};
+use super::outcome;
+use super::plan::{Circumstances, Plan, plan};
+use super::reinvite::release_reinvited;
+use super::snapshot::Snapshot;
+use super::target::{TargetChanged, settle_target};
+use super::visibility::learn_visibility;
+use crate::label_studio::{Boottime, Client, Error};
+use crate::resources::{HeldReason, seconds};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Rounds in which nothing was done, before it is left until later.
+const MOST_IDLE: u32 = 12;
+/// A roster older than this takes nobody's access away.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Everything a pass works with.
+pub struct Pass<'a, M, G> {
+    pub client: &'a Client,
+    pub desired: &'a Desired,
+    /// Value of the annotation `labelstudio.rs/approve`.
+    pub approve: Option<&'a str>,
+    pub snapshot: &'a mut Snapshot,
+    pub ledger: &'a mut Ledger,
+    pub memory: &'a mut M,
+    pub gate: &'a G,
+    pub mail: MailPatience,
+    /// How long a refused write is not repeated.
+    pub refusal: SignedDuration,
+}
+
+/// Why it ended. The plan that comes with it is made of what stands now.
+#[derive(Debug)]
+pub enum Stop {
+    /// Nothing can be done now. `wait`: until a mark can be settled.
+    Settled {
+        wait: Option<Duration>,
+    },
+    /// The roster cannot be trusted, or looking at it again and again led to nothing.
+    Doubtful,
+    Preempted,
+    /// A write failed in a way that concerns the server, not one person.
+    Failed(Error),
+    Unobserved(Unobserved),
+    /// Boxed, since it is large and rare.
+    TargetChanged(Box<TargetChanged>),
+    /// The Organization is being deleted.
+    Falling,
+}
+
+pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Plan, Stop), Forgotten> {
+    let mut idle = 0;
+    let mut looked = false;
+    loop {
+        if let Err(changed) = recognize(pass) {
+            return Ok((Plan::default(), Stop::TargetChanged(Box::new(changed))));
+        }
+        let mark = judge_mark(pass);
+        if mark == MarkVerdict::Settled && pass.ledger.in_flight.is_some() {
+            store_mark(pass).await?;
+        }
+        let made = decide(pass, &mark, looked);
+        let look = made.look || mark == MarkVerdict::LookNow;
+        if pass.desired.observes_only || (made.steps.is_empty() && !look) {
+            return Ok(settled(made, &mark));
+        }
+        if idle >= MOST_IDLE {
+            return Ok((made, Stop::Doubtful));
+        }
+        let end = if look {
+            idle += 1;
+            End::Look
+        } else {
+            let Applied { done, end } = act(pass, &made).await?;
+            idle = if done > 0 { 0 } else { idle + 1 };
+            end
+        };
+        looked = matches!(end, End::Look);
+        let stop = match end {
+            End::Done => continue,
+            End::Look => match observe_roster(pass.client, pass.snapshot).await {
+                Ok(roster) => {
+                    *pass.snapshot = roster;
+                    continue;
+                }
+                Err(unobserved) => Stop::Unobserved(unobserved),
+            },
+            End::Preempted => Stop::Preempted,
+            End::Failed(error) => Stop::Failed(error),
+            End::Forgotten(forgotten) => return Err(forgotten),
+            End::Falling => Stop::Falling,
+        };
+        return Ok((decide(pass, &mark, false), stop));
+    }
+}
+
+/// Is this the organization that is remembered, and does it show open invitations?
+fn recognize<M, G>(pass: &mut Pass<'_, M, G>) -> Result<(), TargetChanged> {
+    let now = seconds(Timestamp::now());
+    settle_target(pass.ledger, &pass.snapshot.target, pass.approve, now)?;
+    learn_visibility(pass.ledger, pass.snapshot);
+    release_reinvited(pass.desired, pass.ledger);
+    Ok(())
+}
+
+fn judge_mark<M, G>(pass: &mut Pass<'_, M, G>) -> MarkVerdict {
+    let clock = Boottime::now();
+    notice_mark(pass.ledger, clock);
+    let claimant = |email: &str| {
+        let invite = pass.desired.claimant(email)?;
+        Some((invite.name.clone(), invite.emails.get(email)?.clone()))
+    };
+    settle_mark(pass.ledger, claimant, pass.snapshot, pass.mail, seconds(Timestamp::now()), clock)
+}
+
+/// Plans, and records where everybody stands for whom nothing has to be done.
+fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> Plan {
+    let circumstances = Circumstances {
+        now: seconds(Timestamp::now()),
+        mail_allowed: *mark == MarkVerdict::Settled,
+        // Reading a large roster may itself take longer than it stays fresh.
+        roster_fresh: looked || pass.snapshot.begun.elapsed() < FRESH,
+    };
+    let made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
+    outcome::settle(pass.ledger, &made, &pass.snapshot.target);
+    made
+}
+
+fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {
+    let stop = match mark {
+        MarkVerdict::Wait(wait) => Stop::Settled { wait: Some(*wait) },
+        _ if made.held.contains_key(&HeldReason::IncompleteRoster) => Stop::Doubtful,
+        _ => Stop::Settled { wait: None },
+    };
+    (made, stop)
+}
+
+async fn act<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>, made: &Plan) -> Result<Applied, Forgotten> {
+    // The target is remembered before any write.
+    pass.memory.remember(pass.ledger).await?;
+    let hands = Hands {
+        client: pass.client,
+        snapshot: pass.snapshot,
+        ledger: pass.ledger,
+        memory: pass.memory,
+        gate: pass.gate,
+        patience: pass.refusal,
+    };
+    Ok(apply(hands, made).await)
+}
+
+/// Each address of the mark has its outcome: it is stored in the UserInvites, then the mark may go.
+async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgotten> {
+    let marked = pass.ledger.in_flight.as_ref().map(|mark| mark.emails.clone()).unwrap_or_default();
+    let invites: BTreeSet<String> =
+        marked.iter().filter_map(|email| pass.desired.claimant(email)).map(|invite| invite.name.clone()).collect();
+    pass.memory.record(pass.ledger, &invites).await?;
+    pass.ledger.passing.unstored.clear();
+    pass.ledger.in_flight = None;
+    pass.ledger.passing.mark = None;
+    Ok(())
+}
