@@ -26,6 +26,7 @@ pub struct ControlPlane {
     api_server_command: Command,
     url: String,
     token: String,
+    crds: OnceCell<()>,
     binaries: PathBuf,
     admin_kubeconfig: PathBuf,
     folder: RunFolder,
@@ -122,6 +123,7 @@ impl ControlPlane {
             api_server_command,
             url,
             token,
+            crds: OnceCell::const_new(),
             binaries: binaries.to_owned(),
             admin_kubeconfig,
             folder,
@@ -166,12 +168,16 @@ impl ControlPlane {
 
     /// Applies `crds/` and waits until the API server serves both kinds.
     pub async fn install_crds(&self) -> anyhow::Result<()> {
-        let crds = checkout().join("crds");
-        let crds = crds.to_string_lossy();
-        let kubectl = self.kubectl();
-        kubectl.answer(&["apply", "--server-side", "--force-conflicts", "-f", &crds]).await?;
-        kubectl.answer(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds]).await?;
-        Ok(())
+        // Once is enough, however many tests share this control plane.
+        let install = async || {
+            let crds = checkout().join("crds");
+            let crds = crds.to_string_lossy();
+            let kubectl = self.kubectl();
+            kubectl.answer(&["apply", "--server-side", "-f", &crds]).await?;
+            kubectl.answer(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds]).await?;
+            anyhow::Ok(())
+        };
+        self.crds.get_or_try_init(install).await.copied()
     }
 
     /// A kubeconfig of the operator's own ServiceAccount in `namespace`, with the rights that the chart grants when it

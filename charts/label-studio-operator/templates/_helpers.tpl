@@ -1,0 +1,58 @@
+{{/* Name of everything in the release: the release's own when it says what it is. */}}
+{{- define "operator.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Two releases of one name in two namespaces must not share a ClusterRole. */}}
+{{- define "operator.clusterName" -}}
+{{- printf "%s-%s" (include "operator.name" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* The watched namespaces, by comma; empty means all. */}}
+{{- define "operator.namespaces" -}}
+{{- if .Values.watch.allNamespaces -}}
+{{- if .Values.watch.namespaces -}}
+{{- fail "watch.allNamespaces is true and watch.namespaces names some: choose one of the two" -}}
+{{- end -}}
+{{- else -}}
+{{- default (list .Release.Namespace) .Values.watch.namespaces | sortAlpha | join "," -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "operator.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "operator.labels" -}}
+{{ include "operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* What the operator may do where it looks, and nothing more. It never writes a spec, a Secret or a ConfigMap. */}}
+{{- define "operator.rules" -}}
+- apiGroups: [labelstudio.rs]
+  resources: [organizations]
+  verbs: [get, list, watch]
+- apiGroups: [labelstudio.rs]
+  resources: [userinvites]
+  verbs: [get, list, watch, patch] # patch: its own finalizer
+- apiGroups: [labelstudio.rs]
+  resources: [organizations/status, userinvites/status]
+  verbs: [get, update]
+- apiGroups: [labelstudio.rs]
+  resources: [organizations/finalizers, userinvites/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [secrets, configmaps] # the token, a private certificate authority: each watched by its name
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
