@@ -1,0 +1,31 @@
+# What there is to do here. The work is in cargo and in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help demo test build image bench fmt generate clean-cache
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## a real API server, a simulated Label Studio, the operator: shows what it does and ends by itself
+	@scripts/demo
+
+test: ## everything that has to pass, on real parts
+	@scripts/test
+
+build: ## the release binary: target/release/label-studio-operator
+	@scripts/requirements cargo cc
+	cargo build --release --locked --bin label-studio-operator
+
+image: ## a container image of what is committed: label-studio-operator:VERSION
+	@scripts/image
+
+bench: ## the scale runs and their table
+	@scripts/bench
+
+fmt: ## formats the code
+	cargo fmt --all
+
+generate: ## crds/ from src/resources/
+	cargo run --quiet --bin label-studio-operator -- crds --output crds
+
+clean-cache: ## forgets the control plane and Label Studio that were built outside the checkout
+	@scripts/clean-cache
