@@ -57,6 +57,7 @@ impl State {
                     "allow_reviewing": true,
                     "allow_sso": true,
                     "allow_storage_proxy": true,
+                    "ask_ai_screenshots": false,
                     "automax_enabled": false,
                     "automax_token_exists": false,
                     "cloud_instance": false,
