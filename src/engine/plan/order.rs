@@ -46,16 +46,15 @@ fn invite_name(cause: &Cause) -> String {
 /// A batch stands where the first of its addresses would.
 fn batched(view: &View, plan: &mut Plan, rest: Vec<Candidate>) -> Vec<Step> {
     let visible = view.ledger.invitations_visible;
+    // Also when nobody else is to be invited: the next one should not have to wait for the answer.
     let look = must_look_after_first_mail(view.ledger, view.snapshot);
+    plan.look |= look;
     let mut steps: Vec<Step> = Vec::new();
     // Role and size limit → the step that still has room.
     let mut open: BTreeMap<(String, usize), usize> = BTreeMap::new();
     let mut mails = 0;
     for candidate in rest {
         let is_mail = candidate.action.mails();
-        if is_mail && look {
-            plan.look = true;
-        }
         // Before the answer to "does this server show open invitations" one mail goes, and the roster is looked at.
         if is_mail && (look || !view.circumstances.mail_allowed || (visible.is_none() && mails > 0)) {
             continue;

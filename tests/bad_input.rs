@@ -1,0 +1,185 @@
+//! What bad input gets: a condition that names object, field, value and remedy; other people still reconciled; nothing
+//! lost; and a server that refuses our token is left alone.
+
+mod stage;
+
+use label_studio_simulator::{Fault, FaultKind, Options};
+use serde_json::{Value, json};
+use stage::{Stage, condition, person};
+
+/// Applies the Organization with `more`, and returns the message of its Ready condition.
+async fn refused(stage: &Stage, more: Value, reason: &str) -> String {
+    stage.apply(&stage.organization(more)).await;
+    let organization = stage.ready("organization/acme", "False", reason).await;
+    condition(&organization, "Ready")["message"].as_str().unwrap().to_owned()
+}
+
+async fn set() -> Stage {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.start_operator();
+    stage
+}
+
+#[tokio::test]
+async fn a_wrong_url_or_host_says_so() {
+    let stage = set().await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    let message = refused(&stage, json!({"url": "http://127.0.0.1:9"}), "Unreachable").await;
+    assert!(message.contains("spec.url \"http://127.0.0.1:9\""), "{message}");
+    let message = refused(&stage, json!({"url": "http://no-such-host.invalid"}), "Unreachable").await;
+    assert!(message.contains("no-such-host.invalid"), "{message}");
+    // TLS where plain http is spoken.
+    let url = stage.simulator.url().replace("http://", "https://");
+    let message = refused(&stage, json!({"url": url}), "TlsFailed").await;
+    assert!(message.contains("spec.tls.caBundle"), "{message}");
+    // A path that is no Label Studio.
+    let url = format!("{}/nothing/here", stage.simulator.url());
+    stage.apply(&stage.organization(json!({"url": url}))).await;
+    stage
+        .until("it says where to look", async || {
+            let organization = stage.get("organization/acme").await;
+            let ready = condition(&organization, "Ready");
+            ready["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("check spec.url") && message.contains("nothing/here"))
+        })
+        .await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn html_instead_of_json_is_no_label_studio() {
+    let stage = set().await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.simulator.fault(Fault::on("GET", "/api/current-user/whoami", FaultKind::HtmlInsteadOfJson).always());
+    let message = refused(&stage, json!({}), "NotLabelStudio").await;
+    assert!(message.contains("check spec.url"), "{message}");
+}
+
+#[tokio::test]
+async fn a_missing_secret_or_key_names_both_and_appears_when_created() {
+    let stage = set().await;
+    let message = refused(&stage, json!({}), "SecretMissing").await;
+    assert!(message.contains("spec.credentials.secretRef: there is no Secret \"label-studio\""), "{message}");
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    let reference = json!({"credentials": {"secretRef": {"name": "label-studio", "key": "password"}}});
+    let message = refused(&stage, reference, "SecretKeyMissing").await;
+    assert!(message.contains("no key \"password\" (it has token)"), "{message}");
+}
+
+#[tokio::test]
+async fn each_unusable_token_gets_its_own_word_and_is_never_shown() {
+    let stage = set().await;
+    let access = stage.simulator.access_token();
+    let good = stage.simulator.legacy_token();
+    for (token, word) in
+        [("", "empty"), (" \t", "empty"), (&*format!("{good}\n"), "newline"), (&*access, "access token")]
+    {
+        stage.secret(token).await;
+        stage.apply(&stage.organization(json!({}))).await;
+        stage
+            .until(word, async || {
+                let organization = stage.get("organization/acme").await;
+                let ready = condition(&organization, "Ready");
+                ready["reason"] == "InvalidToken"
+                    && ready["message"].as_str().is_some_and(|message| message.contains(word))
+            })
+            .await;
+    }
+    let log = stage.operator().log().join("\n");
+    let status = stage.get("organization/acme").await.to_string();
+    for secret in [&access, &good] {
+        assert!(!log.contains(secret.as_str()) && !status.contains(secret.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_stops_all_traffic_until_the_secret_changes() {
+    let stage = set().await;
+    stage.secret("0123456789012345678901234567890123456789").await;
+    let message = refused(&stage, json!({}), "Unauthorized").await;
+    assert!(message.contains("key \"token\" of Secret \"label-studio\""), "{message}");
+    let organization = stage.get("organization/acme").await;
+    assert_eq!(condition(&organization, "Authenticated")["status"], "False");
+    assert_eq!(condition(&organization, "Stalled")["status"], "True");
+    stage.simulator.clear_journal();
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.ready("userinvite/people", "False", "OrganizationNotReady").await;
+    assert_eq!(stage.simulator.journal().len(), 0, "{:?}", stage.simulator.journal());
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn a_token_of_too_low_a_role_and_a_foreign_organization_stop_before_the_first_write() {
+    let stage = set().await;
+    stage.simulator.add_member("ada@example.com", "AN");
+    stage.secret(&stage.simulator.legacy_token()).await;
+    let message = refused(&stage, json!({"organizationId": 4711, "title": "Other"}), "OrganizationMismatch").await;
+    assert!(message.contains("spec.organizationId is 4711"), "{message}");
+    stage.simulator.set_role_by_hand("operator@example.com", "RE").unwrap();
+    stage.apply(&stage.organization(json!({"title": "Other"}))).await;
+    let message = refused(&stage, json!({"title": "Other"}), "RoleTooLow").await;
+    assert!(message.contains("Reviewer") && message.contains("Owner or Administrator"), "{message}");
+    assert_eq!(stage.simulator.journal().writes().len(), 0);
+}
+
+#[tokio::test]
+async fn owner_ourselves_and_a_second_claim_are_held_and_the_others_go_on() {
+    let stage = Stage::play(Options::default()).await;
+    let emails = ["owner@example.com", "operator@example.com", "ada@example.com"];
+    stage.apply(&Stage::invite("first", "Annotator", &emails)).await;
+    // The first of those who need a look, by address.
+    let first = stage.ready("userinvite/first", "False", "Self").await;
+    assert_eq!(person(&first, "owner@example.com")["reason"], "Owner");
+    assert_eq!(person(&first, "operator@example.com")["reason"], "Self");
+    assert_eq!(person(&first, "ada@example.com")["state"], "Invited");
+    assert_eq!(condition(&first, "Stalled")["status"], "True");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await; // creation times have whole seconds
+    stage.apply(&Stage::invite("second", "Manager", &["Ada@example.com", "ben@example.com"])).await;
+    let second = stage.ready("userinvite/second", "False", "Conflict").await;
+    let entry = person(&second, "Ada@example.com");
+    assert!(entry["message"].as_str().unwrap().contains("UserInvite first"), "{entry}");
+    assert_eq!(person(&second, "ben@example.com")["state"], "Invited");
+    assert_eq!(stage.simulator.mails_to("ada@example.com"), 1);
+}
+
+#[tokio::test]
+async fn a_userinvite_without_its_organization_waits_and_goes_on_when_it_comes() {
+    let stage = set().await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    let invite = stage.ready("userinvite/people", "False", "OrganizationNotFound").await;
+    assert!(condition(&invite, "Ready")["message"].as_str().unwrap().contains("\"acme\""));
+    assert!(invite["metadata"]["finalizers"].is_null());
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn one_bad_address_among_many_fails_alone_and_nobody_is_mailed_twice() {
+    let stage = Stage::play(Options::default()).await;
+    let emails: Vec<String> =
+        (0..60).map(|n| format!("p{n:02}@example.com")).chain(["bad..one@example.com".to_owned()]).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    stage.apply(&Stage::invite("people", "Annotator", &emails)).await;
+    let invite = stage.ready("userinvite/people", "False", "Failed").await;
+    assert_eq!(person(&invite, "bad..one@example.com")["state"], "Failed");
+    for n in 0..60 {
+        assert_eq!(stage.simulator.mails_to(&format!("p{n:02}@example.com")), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_403_on_one_operation_holds_that_operation_only() {
+    let stage = Stage::play(Options::default()).await;
+    stage.simulator.add_member("ada@example.com", "AN");
+    stage.simulator.fault(Fault::on("POST", "/api/invite/send-email", FaultKind::Forbidden403).always());
+    stage.apply(&Stage::invite("people", "Reviewer", &["ada@example.com", "new@example.com"])).await;
+    let invite = stage.ready("userinvite/people", "False", "Forbidden").await;
+    assert_eq!(person(&invite, "ada@example.com")["state"], "Active");
+    assert_eq!(person(&invite, "new@example.com")["reason"], "Forbidden");
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}

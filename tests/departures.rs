@@ -1,0 +1,178 @@
+//! People leave: dropped from a list, their UserInvite deleted, everything deleted at once. Deleting is never blocked,
+//! and no access survives or ends by accident.
+
+mod stage;
+
+use label_studio_simulator::{MemberState, Options};
+use serde_json::json;
+use stage::{Stage, condition, person};
+
+async fn with_people(names: &[&str]) -> Stage {
+    people(Stage::play(Options::default()).await, names).await
+}
+
+async fn people(stage: Stage, names: &[&str]) -> Stage {
+    let emails: Vec<String> = names.iter().map(|name| format!("{name}@example.com")).collect();
+    for email in &emails {
+        stage.simulator.add_member(email, "AN");
+    }
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    stage.apply(&Stage::invite("people", "Annotator", &emails)).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage
+}
+
+fn role(stage: &Stage, name: &str) -> String {
+    stage.simulator.member(&format!("{name}@example.com")).map_or("gone".to_owned(), |member| member.role)
+}
+
+#[tokio::test]
+async fn a_dropped_address_is_deactivated_after_the_grace() {
+    let stage = with_people(&["ada", "alan"]).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage
+        .until("Alan is leaving", async || {
+            person(&stage.get("userinvite/people").await, "alan@example.com")["state"] == "Leaving"
+        })
+        .await;
+    assert_eq!(role(&stage, "alan"), "AN");
+    stage.until("Alan has left", async || role(&stage, "alan") == "DI").await;
+    let invite = stage.ready("userinvite/people", "True", "Reconciled").await;
+    assert!(person(&invite, "alan@example.com").is_null());
+    assert_eq!(role(&stage, "ada"), "AN");
+}
+
+#[tokio::test]
+async fn a_deleted_manifest_hands_its_people_over_at_once_even_if_the_server_is_dead() {
+    let stage = with_people(&["ada", "alan"]).await;
+    stage.simulator.pause_listening().await;
+    stage.delete("userinvite/people").await;
+    let organization = stage.get("organization/acme").await;
+    assert_eq!(organization["status"]["departures"][0]["users"].as_array().unwrap().len(), 2, "{organization:#}");
+    stage.simulator.resume_listening().await.unwrap();
+    stage.until("both have left", async || role(&stage, "ada") == "DI" && role(&stage, "alan") == "DI").await;
+    stage
+        .until("the list is empty", async || stage.get("organization/acme").await["status"]["departures"].is_null())
+        .await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn a_manifest_is_deleted_while_suspended_or_without_a_secret_and_nothing_is_lost() {
+    let stage = with_people(&["ada"]).await;
+    stage.apply(&stage.organization(json!({"suspend": true}))).await;
+    stage.ready("organization/acme", "True", "Suspended").await;
+    stage.kubectl(&["delete", "secret", "label-studio"], "").await;
+    stage.delete("userinvite/people").await;
+    let organization = stage.get("organization/acme").await;
+    assert_eq!(organization["status"]["departures"][0]["from"], "people");
+    stage.apply(&stage.organization(json!({"suspend": false}))).await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.until("Ada has left", async || role(&stage, "ada") == "DI").await;
+}
+
+#[tokio::test]
+async fn another_manifest_takes_a_departure_back_without_a_mail() {
+    let stage = with_people(&["ada"]).await;
+    stage.delete("userinvite/people").await;
+    stage.apply(&Stage::invite("again", "Reviewer", &["ada@example.com"])).await;
+    stage.ready("userinvite/again", "True", "Reconciled").await;
+    stage
+        .until("the list is empty", async || stage.get("organization/acme").await["status"]["departures"].is_null())
+        .await;
+    assert_eq!(role(&stage, "ada"), "RE");
+    assert_eq!(stage.simulator.mails().len(), 0);
+    let changes = stage.simulator.journal().writes().len();
+    assert_eq!(changes, 1, "{:?}", stage.simulator.journal().writes());
+}
+
+#[tokio::test]
+async fn an_open_invitation_is_revoked_on_departure() {
+    let stage = Stage::play(Options::default()).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.delete("userinvite/people").await;
+    stage
+        .until("the invitation is revoked", async || {
+            stage.simulator.member("ada@example.com").is_none_or(|m| m.state != MemberState::Invited)
+        })
+        .await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn deleting_the_organization_first_removes_nobody() {
+    let stage = with_people(&["ada", "alan"]).await;
+    stage.delete("organization/acme").await;
+    let invite = stage.ready("userinvite/people", "False", "OrganizationNotFound").await;
+    stage
+        .until("the finalizer is gone", async || {
+            stage.get("userinvite/people").await["metadata"]["finalizers"].is_null()
+        })
+        .await;
+    assert_eq!(person(&invite, "ada@example.com")["state"], "Active");
+    stage.delete("userinvite/people").await;
+    assert_eq!(stage.simulator.journal().writes().len(), 0);
+}
+
+#[tokio::test]
+async fn deleting_the_whole_namespace_removes_nobody_and_ends() {
+    // In a namespace of its own: rights that are deleted with the namespace could not end it.
+    let mut stage = Stage::set_apart(Options::default()).await;
+    stage.start_operator();
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    let stage = people(stage, &["ada", "alan"]).await;
+    let namespace = format!("namespace/{}", stage.namespace);
+    stage.kubectl(&["delete", &namespace, "--timeout=60s"], "").await;
+    assert_eq!(role(&stage, "ada"), "AN");
+    assert_eq!(stage.simulator.journal().writes().len(), 0);
+}
+
+#[tokio::test]
+async fn too_many_removals_are_held_and_deleting_is_not_blocked_by_that() {
+    let names: Vec<String> = (0..12).map(|n| format!("p{n:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = with_people(&names).await;
+    stage.apply(&Stage::invite("people", "Deactivated", &names.map_to_emails())).await;
+    let invite = stage.ready("userinvite/people", "False", "RemovalGuard").await;
+    assert!(condition(&invite, "Ready")["message"].as_str().unwrap().contains("12 people would lose access"));
+    stage.delete("userinvite/people").await;
+    stage.ready("organization/acme", "False", "DeparturesHeld").await;
+    assert_eq!(stage.simulator.journal().writes().len(), 0);
+    stage.apply(&stage.organization(json!({"guards": {"maxRemovals": 12}}))).await;
+    stage.until("all have left", async || (0..12).all(|n| role(&stage, &format!("p{n:02}")) == "DI")).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn thirty_small_commits_get_no_further_than_one_big_one() {
+    let names: Vec<String> = (0..12).map(|n| format!("p{n:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = with_people(&names).await;
+    let emails = names.map_to_emails();
+    for n in 0..6 {
+        stage.apply(&Stage::invite("off", "Deactivated", &emails[..=n])).await;
+        stage.apply(&Stage::invite("people", "Annotator", &emails[n + 1..])).await;
+        stage
+            .until("the edit is seen", async || {
+                let invite = stage.get("userinvite/off").await;
+                condition(&invite, "Ready")["observedGeneration"] == invite["metadata"]["generation"]
+            })
+            .await;
+    }
+    stage.ready("userinvite/off", "False", "RemovalGuard").await;
+    // Twelve people and the operator's own account have access besides the Owner: a quarter is three.
+    let off = (0..12).filter(|n| role(&stage, &format!("p{n:02}")) == "DI").count();
+    assert_eq!(off, 3);
+}
+
+trait Emails {
+    fn map_to_emails(&self) -> Vec<&'static str>;
+}
+
+impl Emails for Vec<&str> {
+    fn map_to_emails(&self) -> Vec<&'static str> {
+        self.iter().map(|name| &*Box::leak(format!("{name}@example.com").into_boxed_str())).collect()
+    }
+}

@@ -1,0 +1,43 @@
+//! The same manifests against real open-source Label Studio.
+
+mod stage;
+
+use label_studio_harness::OpenSourceLabelStudio;
+use label_studio_simulator::Options;
+use serde_json::json;
+use stage::{Stage, condition, person};
+
+#[tokio::test]
+async fn the_same_manifests_work_on_real_open_source_label_studio() {
+    let server = OpenSourceLabelStudio::start().await.unwrap();
+    server.sign_up("ada@example.com").await.unwrap();
+    let mut stage = Stage::set(Options::default()).await;
+    stage.start_operator();
+    stage.secret(server.legacy_token()).await;
+    let organization = stage.organization(json!({"url": server.url(), "title": "Acme Labels"}));
+    stage.apply(&organization).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com", "new@example.com"])).await;
+    let invite = stage.ready("userinvite/people", "True", "Held").await;
+    assert_eq!(person(&invite, "ada@example.com")["state"], "Active");
+    assert_eq!(person(&invite, "new@example.com")["reason"], "UnsupportedByEdition");
+    let organization = stage.ready("organization/acme", "True", "Reconciled").await;
+    assert_eq!(organization["status"]["edition"], "Community");
+    assert_eq!(organization["status"]["version"], "1.23.2");
+    assert_eq!(server.whoami().await.unwrap()["active_organization_meta"]["title"], "Acme Labels");
+
+    // The Owner's own address is no one's to manage.
+    stage.apply(&Stage::invite("owner", "Administrator", &["owner@example.com"])).await;
+    stage.ready("userinvite/owner", "False", "Owner").await;
+
+    // A personal access token of the same server does as well.
+    stage.secret(&server.personal_access_token().await.unwrap()).await;
+    stage.kubectl(&["annotate", "organization/acme", "labelstudio.rs/reconcile=1"], "").await;
+    stage
+        .until("a pass with the other token", async || {
+            let organization = stage.get("organization/acme").await;
+            organization["status"]["lastHandledReconcileAt"] == "1"
+                && condition(&organization, "Ready")["status"] == "True"
+        })
+        .await;
+    stage.delete("userinvite/people").await;
+}
