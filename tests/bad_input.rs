@@ -75,7 +75,7 @@ async fn each_unusable_token_gets_its_own_word_and_is_never_shown() {
     let access = stage.simulator.access_token();
     let good = stage.simulator.legacy_token();
     for (token, word) in
-        [("", "empty"), (" \t", "empty"), (&*format!("{good}\n"), "newline"), (&*access, "access token")]
+        [("", "empty"), (" \t", "blanks"), (&*format!("{good}\n"), "newline"), (&*access, "access token")]
     {
         stage.secret(token).await;
         stage.apply(&stage.organization(json!({}))).await;

@@ -1,52 +1,75 @@
-//! Where a server is: joined with paths by concatenation, as the vendor's own client does, since it may carry a sub-path.
+//! Where a Label Studio lives. Paths are appended as text, because a base URL may carry a sub-path that joining
+//! by the rules of URLs would drop. It must not accept anything in which a secret could hide.
 
 use std::fmt;
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+use reqwest::Url;
+
+/// The address of a Label Studio: http or https, perhaps with a sub-path, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BaseUrl {
     text: String,
     host: String,
+    plain: bool,
 }
 
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+/// Why an address is refused, as a sentence for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    #[error("it is no URL: write it like https://label-studio.example.com")]
-    Unreadable,
-    #[error("it must begin with http:// or https://")]
+    #[error("the URL holds a blank or a control character")]
+    Blank,
+    #[error("the URL cannot be read: {0}")]
+    Unreadable(String),
+    #[error("the URL must begin with http:// or https://")]
     Scheme,
-    #[error("it must not carry a user or password: the token belongs into the Secret")]
+    #[error("the URL must not carry a user or a password: the token belongs into the Secret")]
     UserInfo,
-    #[error("it must carry neither query nor fragment")]
-    Tail,
-    #[error("it names no host")]
-    NoHost,
+    #[error("the URL must not carry a query (\"?\")")]
+    Query,
+    #[error("the URL must not carry a fragment (\"#\")")]
+    Fragment,
 }
 
 impl BaseUrl {
+    /// Reads an address and brings it into one form: host in lower case, no default port, no slash at the end.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let url = reqwest::Url::parse(text).map_err(|_| InvalidUrl::Unreadable)?;
+        // The parser below would drop blanks and line ends in silence.
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(InvalidUrl::Blank);
+        }
+        let url = Url::parse(text).map_err(|error| InvalidUrl::Unreadable(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidUrl::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl::UserInfo);
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidUrl::Tail);
+        if url.query().is_some() {
+            return Err(InvalidUrl::Query);
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(InvalidUrl::NoHost)?.to_owned();
-        Ok(Self { text: url.as_str().trim_end_matches('/').to_owned(), host })
+        if url.fragment().is_some() {
+            return Err(InvalidUrl::Fragment);
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Ok(Self { text: url.as_str().trim_end_matches('/').to_owned(), host, plain: url.scheme() == "http" })
     }
 
+    /// The host without scheme, port and path.
     pub fn host(&self) -> &str {
         &self.host
     }
 
+    /// True if a token sent there can be read on the way.
     pub fn is_plain_http(&self) -> bool {
-        self.text.starts_with("http://")
+        self.plain
     }
 
-    /// `path` begins with a slash and is used exactly as published: some end in a slash and some must not.
+    /// The address as text, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The address of one endpoint. `path` begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.text)
     }
@@ -63,17 +86,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sub_path_is_kept_and_slashes_at_the_end_are_not() {
-        let url = BaseUrl::parse("https://example.com/label-studio//").unwrap();
-        assert_eq!(url.join("/api/version/"), "https://example.com/label-studio/api/version/");
-        assert_eq!(url.host(), "example.com");
+    fn a_sub_path_is_kept_and_the_trailing_slash_goes() {
+        let url = BaseUrl::parse("HTTPS://Label.Example.com:443/label-studio//").unwrap();
+        assert_eq!(url.to_string(), "https://label.example.com/label-studio");
+        assert_eq!(url.host(), "label.example.com");
+        assert!(!url.is_plain_http());
+        assert_eq!(url.join("/api/version/"), "https://label.example.com/label-studio/api/version/");
     }
 
     #[test]
-    fn what_is_no_base_url_is_told_apart() {
-        assert_eq!(BaseUrl::parse("ftp://example.com"), Err(InvalidUrl::Scheme));
-        assert_eq!(BaseUrl::parse("https://a:b@example.com"), Err(InvalidUrl::UserInfo));
-        assert_eq!(BaseUrl::parse("https://example.com/?a"), Err(InvalidUrl::Tail));
-        assert_eq!(BaseUrl::parse("example.com"), Err(InvalidUrl::Unreadable));
+    fn a_host_alone_has_no_slash_at_its_end() {
+        let url = BaseUrl::parse("http://127.0.0.1:8080/").unwrap();
+        assert_eq!(url.as_str(), "http://127.0.0.1:8080");
+        assert!(url.is_plain_http());
+    }
+
+    #[test]
+    fn what_could_hide_a_secret_or_mislead_is_refused() {
+        for (text, why) in [
+            ("https://me:secret@example.com", InvalidUrl::UserInfo),
+            ("https://me@example.com", InvalidUrl::UserInfo),
+            ("https://example.com/?token=x", InvalidUrl::Query),
+            ("https://example.com/#x", InvalidUrl::Fragment),
+            ("ftp://example.com", InvalidUrl::Scheme),
+            ("https://example.com\n", InvalidUrl::Blank),
+            (" https://example.com", InvalidUrl::Blank),
+        ] {
+            assert_eq!(BaseUrl::parse(text).unwrap_err(), why, "{text}");
+        }
+        assert!(matches!(BaseUrl::parse("example.com"), Err(InvalidUrl::Unreadable(_))));
+        assert!(matches!(BaseUrl::parse("https://"), Err(InvalidUrl::Unreadable(_))));
     }
 }

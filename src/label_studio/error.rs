@@ -1,21 +1,24 @@
-//! What can go wrong with a request, and what that means for whoever asked. Of an answer's body only `detail` and
-//! `validation_errors` of parsed JSON are kept, cut short: else a URL would be a way to read the cluster's network.
+//! What can go wrong between us and Label Studio, and what it means for the next step. Errors carry no token, no
+//! query and no more of an answer than Label Studio's own explanation.
 
-use super::token::TokenError;
-use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
-/// Longest quotation from an answer, in bytes.
-const LONGEST: usize = 300;
+use super::pace::NotStarted;
+use super::token::TokenError;
+
+/// Where a personal access token is exchanged for an access token (published contract).
+pub(super) const RENEWAL: &str = "/api/token/refresh/";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{host} cannot be reached: {text}")]
+    /// No whole answer came. `text` is the innermost cause, without the URL.
+    #[error("{host} cannot be reached ({reason}): {text}")]
     Unreachable { host: String, reason: Reach, text: String },
-    #[error("{method} {path} was answered with {status}{}{}", said(detail.as_deref(), fields), id(error_id.as_deref()))]
+    /// An answer other than 2xx and 3xx. `detail` and `fields` are Label Studio's own words, cut at 300 bytes each;
+    /// with `error_id` its support finds the request. `retry_after` is at most ten minutes.
+    #[error("{method} {path} answered {status}{}{}", explanation(detail.as_ref(), fields), named(error_id.as_deref()))]
     Status {
         method: &'static str,
         path: String,
@@ -25,46 +28,49 @@ pub enum Error {
         error_id: Option<String>,
         retry_after: Option<Duration>,
     },
-    #[error("{path} was answered with {status} and {content_type}, not with Label Studio's JSON")]
+    #[error("{path} answered {status} with {content_type}: this is not Label Studio, or a proxy answers in its place")]
     NotLabelStudio { path: String, status: u16, content_type: String },
-    #[error("{path} was answered with a redirect to {to_host}, which is not followed")]
+    #[error("{path} redirects to {to_host}, which is never followed: set the final URL")]
     Redirected { path: String, to_host: String },
-    #[error("the answer to {path} is larger than {limit} bytes")]
+    #[error("the answer to {path} is longer than {limit} bytes")]
     TooLarge { path: String, limit: usize },
-    #[error("the answer to {path} is not what Label Studio sends: {what}")]
+    /// A 2xx answer in JSON that does not have the published form. `what` holds no value of it.
+    #[error("the answer to {path} cannot be read: {what}")]
     Unreadable { path: String, what: String },
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// Its turn did not come in time; nothing was sent.
-    #[error("the request was not started in time")]
+    /// The request was not sent, because it could not start in time.
+    #[error("the request could not start in time and was not sent")]
     NotStarted,
-    #[error("the bundle of authorities cannot be used: {0}")]
+    #[error("the certificates cannot be used: {0}")]
     CaBundle(String),
 }
 
-/// Where the way to the server ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Where the way to the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
     Dns,
+    /// Refused, no route, or no connection within the connect timeout: nothing was sent.
     Connect,
     Tls,
-    /// The connection stood, no answer came: a write may have taken effect.
+    /// Connected, but no whole answer in time.
     Timeout,
-    /// The connection broke: a write may have taken effect.
+    /// The connection broke after it stood.
     Broken,
 }
 
-/// What the caller makes of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What an error means for the caller. Matched without a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Passes by itself.
+    /// 408, 425, 429, 5xx, connection and timeout: later it may work.
     Transient,
+    /// 401, or a token that can be nothing else.
     Unauthorized,
     Forbidden,
     NotFound,
-    /// The server understood and said no.
+    /// 400, 405, 409, 422 and every other 4xx: the same request will be refused again.
     Refused,
-    /// Somebody else answers there.
+    /// What answers is not Label Studio, or not at this URL.
     NotLabelStudio,
 }
 
@@ -72,22 +78,24 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Unreachable { .. } | Self::NotStarted => Class::Transient,
-            Self::Status { status, .. } => by_status(*status).unwrap_or(Class::Refused),
-            Self::NotLabelStudio { status, .. } => by_status(*status).unwrap_or(Class::NotLabelStudio),
-            Self::Redirected { .. } | Self::TooLarge { .. } | Self::Unreadable { .. } | Self::CaBundle(_) => {
+            // Whatever the server says to a token that it does not exchange, the token is no good.
+            Self::Status { path, status: 400..=404, .. } if path == RENEWAL => Class::Unauthorized,
+            Self::Status { status, .. } => match status {
+                401 => Class::Unauthorized,
+                403 => Class::Forbidden,
+                404 | 410 => Class::NotFound,
+                408 | 425 | 429 | 500.. => Class::Transient,
+                _ => Class::Refused,
+            },
+            Self::NotLabelStudio { .. } | Self::Redirected { .. } | Self::TooLarge { .. } | Self::Unreadable { .. } => {
                 Class::NotLabelStudio
             }
             Self::Token(_) => Class::Unauthorized,
+            Self::CaBundle(_) => Class::Refused,
         }
     }
 
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Status { status, .. } | Self::NotLabelStudio { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
+    /// How long the server asks to wait; at most ten minutes.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -95,137 +103,164 @@ impl Error {
         }
     }
 
-    /// Whether a write may have taken effect all the same. A 429 was not executed, nor was what never connected.
-    pub fn lost(&self) -> bool {
+    /// The HTTP status, if an answer came.
+    pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Unreachable { reason, .. } => matches!(reason, Reach::Timeout | Reach::Broken),
-            Self::Status { status, .. } | Self::NotLabelStudio { status, .. } => {
-                matches!(status, 200..300 | 408 | 500..)
-            }
+            Self::Status { status, .. } | Self::NotLabelStudio { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// For the error of a write: true if it may have taken effect all the same. A refusal, a 429 and a connection
+    /// that never stood are not lost; a timeout, a broken connection, a 5xx and an answer that makes no sense are.
+    pub fn lost(&self) -> bool {
+        // Only the token's own exchange was sent, and that changes nothing.
+        if self.path() == Some(RENEWAL) {
+            return false;
+        }
+        match self {
+            Self::Unreachable { reason, .. } => match reason {
+                Reach::Timeout | Reach::Broken => true,
+                Reach::Dns | Reach::Connect | Reach::Tls => false,
+            },
+            // 501 is a refusal. 503 mostly is one too, but a proxy says it also when the server died half-way.
+            Self::Status { status, .. } => *status == 408 || (*status >= 500 && *status != 501),
+            Self::NotLabelStudio { status, .. } => !(400..500).contains(status),
             Self::TooLarge { .. } | Self::Unreadable { .. } => true,
             Self::Redirected { .. } | Self::Token(_) | Self::NotStarted | Self::CaBundle(_) => false,
         }
     }
 
-    pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> Self {
-        let causes = causes(error);
-        let says = |word: &str| causes.iter().any(|cause| cause.to_lowercase().contains(word));
-        let reason = if says("certificate") || says("invalid peer") || says("tls") || says("corrupt message") {
-            Reach::Tls
-        } else if error.is_connect() && (says("dns") || says("lookup")) {
-            Reach::Dns
-        } else if error.is_connect() {
-            Reach::Connect
-        } else if error.is_timeout() {
-            Reach::Timeout
-        } else {
-            Reach::Broken
-        };
-        let text = causes.last().cloned().unwrap_or_default();
-        Self::Unreachable { host: host.to_owned(), reason, text: cut(&text) }
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Status { path, .. }
+            | Self::NotLabelStudio { path, .. }
+            | Self::Redirected { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Unreadable { path, .. } => Some(path),
+            Self::Unreachable { .. } | Self::Token(_) | Self::NotStarted | Self::CaBundle(_) => None,
+        }
     }
 
-    /// From an answer that is no success.
-    pub(super) fn refused(
-        method: &'static str,
-        path: &str,
-        status: u16,
-        body: &[u8],
-        retry_after: Option<Duration>,
-    ) -> Self {
-        let said: Said = serde_json::from_slice(body).unwrap_or_default();
-        let fields = said.validation_errors.into_iter().map(|(field, value)| (cut(&field), words(value))).collect();
-        let (detail, error_id) = (said.detail.and_then(text), said.id.and_then(text));
-        Self::Status { method, path: path.to_owned(), status, detail, fields, error_id, retry_after }
+    /// True if a refusal was explained in Label Studio's own form; a proxy's page is not.
+    pub(super) fn is_explained(&self) -> bool {
+        match self {
+            Self::Status { detail, fields, error_id, .. } => {
+                detail.is_some() || error_id.is_some() || !fields.is_empty()
+            }
+            _ => false,
+        }
     }
 }
 
-/// What a status says whoever sends it.
-fn by_status(status: u16) -> Option<Class> {
-    match status {
-        401 => Some(Class::Unauthorized),
-        403 => Some(Class::Forbidden),
-        404 => Some(Class::NotFound),
-        408 | 429 | 500.. => Some(Class::Transient),
-        _ => None,
+impl From<NotStarted> for Error {
+    fn from(NotStarted: NotStarted) -> Self {
+        Self::NotStarted
     }
 }
 
-#[derive(Default, Deserialize)]
-struct Said {
-    detail: Option<Value>,
-    id: Option<Value>,
-    #[serde(default)]
-    validation_errors: BTreeMap<String, Value>,
-}
-
-fn causes(error: &reqwest::Error) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        all.push(cause.to_string());
-        next = cause.source();
-    }
-    if error.is_timeout() && all.is_empty() {
-        all.push("no answer in time".to_owned());
-    }
-    all
-}
-
-/// A value may be a list of sentences or, measured on open source, a bare string.
-fn words(value: Value) -> Vec<String> {
-    match value {
-        Value::Array(values) => values.into_iter().filter_map(text).take(5).collect(),
-        // Errors of a list stand under the place of the bad one.
-        Value::Object(places) => places.into_values().take(5).flat_map(words).collect(),
-        other => text(other).into_iter().collect(),
+impl Reach {
+    /// One word, the same in condition, event and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "DNS",
+            Self::Connect => "connect",
+            Self::Tls => "TLS",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken connection",
+        }
     }
 }
 
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(cut(&text)),
-        _ => None,
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
-fn cut(text: &str) -> String {
-    let end = (0..=text.len().min(LONGEST)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text[..end].to_owned()
-}
-
-fn said(detail: Option<&str>, fields: &BTreeMap<String, Vec<String>>) -> String {
-    let fields: Vec<String> = fields.iter().map(|(field, words)| format!("{field}: {}", words.join(" "))).collect();
-    match (detail, fields.is_empty()) {
-        (_, false) => format!(": {}", cut(&fields.join("; "))),
-        (Some(detail), true) => format!(": {detail}"),
-        (None, true) => String::new(),
+fn explanation(detail: Option<&String>, fields: &BTreeMap<String, Vec<String>>) -> String {
+    let said = fields
+        .iter()
+        .map(|(field, messages)| format!("{field}: {}", messages.join(" ")))
+        .collect::<Vec<_>>()
+        .join("; ");
+    match (said.is_empty(), detail) {
+        (false, _) => format!(": {said}"),
+        (true, Some(detail)) => format!(": {detail}"),
+        (true, None) => String::new(),
     }
 }
 
-fn id(error_id: Option<&str>) -> String {
-    error_id.map(|id| format!(" (id {id})")).unwrap_or_default()
+fn named(error_id: Option<&str>) -> String {
+    error_id.map(|id| format!(" (error id {id})")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_is_quoted_by_its_fields_or_its_detail_and_nothing_else() {
-        let body = br#"{"id":"7","status_code":400,"detail":"Validation error","secret":"x","validation_errors":{"title":["Too long."]}}"#;
-        let error = Error::refused("PATCH", "/api/organizations/1", 400, body, None);
-        assert_eq!(error.to_string(), "PATCH /api/organizations/1 was answered with 400: title: Too long. (id 7)");
-        let error = Error::refused("GET", "/x", 502, b"<html>internal page</html>", None);
-        assert_eq!(error.to_string(), "GET /x was answered with 502");
+    fn status(status: u16) -> Error {
+        status_of("/api/invite/send-email", status)
+    }
+
+    fn status_of(path: &str, status: u16) -> Error {
+        Error::Status {
+            method: "POST",
+            path: path.to_owned(),
+            status,
+            detail: Some("Nope.".to_owned()),
+            fields: BTreeMap::new(),
+            error_id: Some("abc".to_owned()),
+            retry_after: None,
+        }
+    }
+
+    fn unreachable(reason: Reach) -> Error {
+        Error::Unreachable { host: "h".to_owned(), reason, text: "t".to_owned() }
     }
 
     #[test]
-    fn only_what_may_have_taken_effect_is_lost() {
-        let status = |status| Error::refused("POST", "/x", status, b"", None);
-        for (code, lost) in [(400, false), (403, false), (429, false), (500, true), (502, true), (504, true)] {
-            assert_eq!(status(code).lost(), lost, "{code}");
+    fn every_status_has_its_class() {
+        for (code, class) in [
+            (400, Class::Refused),
+            (401, Class::Unauthorized),
+            (403, Class::Forbidden),
+            (404, Class::NotFound),
+            (405, Class::Refused),
+            (409, Class::Refused),
+            (422, Class::Refused),
+            (429, Class::Transient),
+            (500, Class::Transient),
+            (504, Class::Transient),
+        ] {
+            assert_eq!(status(code).class(), class, "{code}");
         }
-        assert!(!Error::NotStarted.lost());
+    }
+
+    #[test]
+    fn a_write_is_lost_only_if_it_may_have_taken_effect() {
+        for code in [500, 502, 503, 504] {
+            assert!(status(code).lost(), "{code}");
+        }
+        for code in [400, 401, 403, 404, 405, 429, 501] {
+            assert!(!status(code).lost(), "{code}");
+        }
+        assert!(unreachable(Reach::Timeout).lost() && unreachable(Reach::Broken).lost());
+        assert!(!unreachable(Reach::Connect).lost() && !unreachable(Reach::Tls).lost());
+        // The token was not exchanged: the write itself never left.
+        assert!(!status_of(RENEWAL, 502).lost());
+    }
+
+    #[test]
+    fn a_token_that_is_not_exchanged_is_unauthorized_whatever_the_status() {
+        for code in [400, 401, 403, 404] {
+            assert_eq!(status_of(RENEWAL, code).class(), Class::Unauthorized, "{code}");
+        }
+        assert_eq!(status_of(RENEWAL, 429).class(), Class::Transient);
+    }
+
+    #[test]
+    fn the_text_says_what_the_server_said_and_names_its_id() {
+        assert_eq!(status(403).to_string(), "POST /api/invite/send-email answered 403: Nope. (error id abc)");
     }
 }

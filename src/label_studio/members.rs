@@ -1,210 +1,232 @@
-//! Who is in the organization, and with which role.
+//! One member: how a row of the list is read, and the two writes there are. Whether a person should be changed or
+//! removed is decided elsewhere.
 
-use super::error::{Class, Error};
-use super::role::Role;
-use super::transport::{Ask, Client, Repeat};
-use futures::StreamExt as _;
 use reqwest::Method;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
-/// Open source has no maximum but fails at 999 on SQLite (measured); the default of Enterprise is not published.
-const PAGE_SIZE: usize = 100;
-/// Pages in flight, once the first has told how many there are.
-const IN_FLIGHT: usize = 4;
-/// A walk ends here whatever the server says.
-const MOST_PAGES: usize = 10_000;
+use super::client::Client;
+use super::error::{Class, Error};
+use super::role::Role;
+use super::send::Call;
 
-#[derive(Clone, Debug, PartialEq)]
+/// Somebody on the list of members.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub user_id: i64,
-    /// As the server has it.
+    /// As on the server; compare it without regard to case.
     pub email: String,
-    /// None in the open-source edition.
+    /// `None` on the open-source edition, which has no roles.
     pub role: Option<Role>,
     pub invitation: InvitationState,
+    /// A service account: it cannot log in and takes no seat.
     pub is_service: bool,
+    /// Who set the role last: `manual`, `saml`, `scim`, `ldap`, `api`, `billing` or something newer.
     pub role_source: Option<String>,
 }
 
-/// Told by `lse_fields`, not by the role: whether an invited person is listed with `NO` or with the invited role is
-/// not published.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What the list says of an invitation by mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InvitationState {
+    /// Was never invited by mail, or the server does not say.
     None,
     Open,
     Expired,
     Accepted,
 }
 
-/// One walk over all pages.
-#[derive(Debug)]
-pub struct Roster {
-    /// Without those who were soft-deleted, which open source goes on listing as `Deleted` (measured).
-    pub members: Vec<Member>,
-    /// Unique users seen, the soft-deleted included.
-    pub listed: usize,
-    pub count: usize,
-    /// The last page said that there is no next one.
-    pub ended: bool,
-}
-
-impl Roster {
-    /// Whether somebody's absence may be concluded from it. An organization has at least its Owner, so an empty one
-    /// is no roster.
-    pub fn is_complete(&self) -> bool {
-        self.ended && self.listed == self.count && self.count > 0
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
     Done,
+    /// Was not a member any more.
     AlreadyGone,
 }
 
+/// A row of the list (published contract, `GET memberships`). Everything beyond the user's id is optional.
 #[derive(Deserialize)]
-struct Page {
-    count: usize,
-    next: Option<String>,
-    results: Vec<WireMember>,
-}
-
-#[derive(Deserialize)]
-struct WireMember {
-    role: Option<Role>,
-    role_source: Option<String>,
+pub(super) struct Row {
+    user: User,
+    role: Option<String>,
     user_type: Option<String>,
-    user: WireUser,
+    role_source: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct WireUser {
+struct User {
     id: i64,
-    #[serde(default)]
-    email: String,
-    lse_fields: Option<WireInvitation>,
+    email: Option<String>,
+    lse_fields: Option<LseFields>,
 }
 
 #[derive(Deserialize)]
-struct WireInvitation {
+struct LseFields {
     invited_at: Option<String>,
     invite_activated: Option<bool>,
     invite_expired: Option<bool>,
 }
 
 impl Client {
-    /// Walks all pages by number: `next` is the server's view of its own address, so it is only looked at for null.
-    /// Takes `ceil(members / 100)` requests. When the list shrinks underway it is walked once more.
-    pub async fn roster(&self, organization: i64) -> Result<Roster, Error> {
-        match self.walk(organization).await {
-            Err(error) if error.class() == Class::NotFound => self.walk(organization).await,
-            walked => walked,
-        }
-    }
-
-    async fn walk(&self, organization: i64) -> Result<Roster, Error> {
-        let first = self.page(organization, 1).await?;
-        let count = first.count;
-        let mut ended = first.next.is_none();
-        // The server may give fewer rows than asked for: what it gives is its page size.
-        let rows = first.results.len().max(1);
-        let mut users = BTreeMap::new();
-        take_in(&mut users, first);
-        if ended {
-            return Ok(roster(users, count, ended));
-        }
-        let last = count.div_ceil(rows).min(MOST_PAGES);
-        let mut pages =
-            futures::stream::iter(2..=last).map(|number| self.page(organization, number)).buffered(IN_FLIGHT);
-        while let Some(page) = pages.next().await {
-            let page = page?;
-            ended = page.next.is_none();
-            take_in(&mut users, page);
-            if ended {
-                break;
-            }
-        }
-        drop(pages);
-        // It grew underway, or its pages are uneven: one after the other until it says that it ends.
-        let mut number = last;
-        while !ended && number < MOST_PAGES && number < last + last.max(10) {
-            number += 1;
-            let page = self.page(organization, number).await?;
-            ended = page.next.is_none();
-            take_in(&mut users, page);
-        }
-        Ok(roster(users, count, ended))
-    }
-
-    async fn page(&self, organization: i64, number: usize) -> Result<Page, Error> {
-        let path = format!("/api/organizations/{organization}/memberships");
-        let (number, size) = (number.to_string(), PAGE_SIZE.to_string());
-        self.get(&path, &[("page", &number), ("page_size", &size)]).await
-    }
-
-    /// Enterprise: rows that the server finds for this address, compared exactly on our side. What `search` looks at is
-    /// not published, so "not found" proves nothing.
-    pub async fn search(&self, organization: i64, email: &str) -> Result<Vec<Member>, Error> {
-        let path = format!("/api/organizations/{organization}/memberships");
-        let size = PAGE_SIZE.to_string();
-        let page: Page = self.get(&path, &[("search", email), ("page_size", &size)]).await?;
-        let wanted = email.to_lowercase();
-        Ok(page.results.into_iter().filter_map(member).filter(|m| m.email.to_lowercase() == wanted).collect())
-    }
-
-    /// Enterprise. The collection's URL; the user goes into the body (published contract, `PATCH memberships`).
+    /// Sets a role (published contract, `PATCH memberships`: the user's id goes into the body). Deactivated and
+    /// Pending are roles too. Idempotent: tried again after a lost answer.
     pub async fn set_role(&self, organization: i64, user_id: i64, role: &Role) -> Result<(), Error> {
-        let path = format!("/api/organizations/{organization}/memberships");
-        let body = serde_json::json!({"user_id": user_id, "role": role.as_code()});
-        self.ask(Ask { method: Method::PATCH, path: &path, query: &[], body: Some(&body), kind: Repeat::Idempotent })
-            .await
-            .map(drop)
+        let body = serde_json::json!({ "user_id": user_id, "role": role.as_code() });
+        let call = Call::write(Method::PATCH, list_path(organization), Some(body));
+        self.persist(&call).await?.done()
     }
 
-    /// Soft delete. A second try after a lost answer finds nobody: that is what was wanted.
+    /// Takes somebody out of the organization (published contract, `DELETE memberships/{user_id}/`). Cannot be undone;
+    /// on the open-source edition it does not cut access.
     pub async fn remove_member(&self, organization: i64, user_id: i64) -> Result<Removed, Error> {
-        let path = format!("/api/organizations/{organization}/memberships/{user_id}/");
-        let asked =
-            self.ask(Ask { method: Method::DELETE, path: &path, query: &[], body: None, kind: Repeat::Idempotent });
-        match asked.await {
-            Ok(_) => Ok(Removed::Done),
-            Err(error) if error.class() == Class::NotFound => Ok(Removed::AlreadyGone),
-            Err(error) => Err(error),
+        let path = format!("{}/{user_id}/", list_path(organization));
+        let call = Call::write(Method::DELETE, path, None);
+        let written = self.persist_write(&call).await;
+        let error = match written.result {
+            Ok(answer) => return answer.done().map(|()| Removed::Done),
+            Err(error) => error,
+        };
+        if error.class() != Class::NotFound {
+            return Err(error);
+        }
+        // This path ends in a slash, and there Label Studio explains a 404 in JSON (measured on open-source 1.23.2).
+        // A bare 404 comes from something in front of it: nobody may be taken for gone because of that.
+        match error {
+            error if error.is_explained() && written.lost_before => Ok(Removed::Done),
+            error if error.is_explained() => Ok(Removed::AlreadyGone),
+            Error::Status { path, status, .. } => {
+                Err(Error::NotLabelStudio { path, status, content_type: "no explanation".to_owned() })
+            }
+            other => Err(other),
         }
     }
 }
 
-/// Pages may overlap where the server sorts by something that is not unique (measured): a user counts once.
-fn take_in(users: &mut BTreeMap<i64, Option<Member>>, page: Page) {
-    for wire in page.results {
-        users.insert(wire.user.id, member(wire));
+/// The list of members and the place where roles are set: without a slash at its end.
+pub(super) fn list_path(organization: i64) -> String {
+    format!("/api/organizations/{organization}/memberships")
+}
+
+impl Row {
+    pub(super) fn user_id(&self) -> i64 {
+        self.user.id
+    }
+
+    /// A removed member stays listed under this name (measured on open-source 1.23.2).
+    pub(super) fn is_tombstone(&self) -> bool {
+        self.user.email.as_deref() == Some("Deleted")
+    }
+
+    pub(super) fn into_member(self) -> Member {
+        Member {
+            user_id: self.user.id,
+            email: self.user.email.unwrap_or_default(),
+            role: self.role.as_deref().map(Role::from_code),
+            invitation: self.user.lse_fields.as_ref().map_or(InvitationState::None, LseFields::state),
+            is_service: self.user_type.as_deref() == Some("service"),
+            role_source: self.role_source.map(|source| super::refusal::cut(&source)),
+        }
     }
 }
 
-fn roster(users: BTreeMap<i64, Option<Member>>, count: usize, ended: bool) -> Roster {
-    let listed = users.len();
-    Roster { members: users.into_values().flatten().collect(), listed, count, ended }
-}
-
-/// None for the mask of somebody who was soft-deleted: an address without an @.
-fn member(wire: WireMember) -> Option<Member> {
-    let WireMember { role, role_source, user_type, user } = wire;
-    let invitation = user.lse_fields.as_ref().map_or(InvitationState::None, |fields| {
-        match (&fields.invited_at, fields.invite_activated, fields.invite_expired) {
+impl LseFields {
+    fn state(&self) -> InvitationState {
+        match (&self.invited_at, self.invite_activated, self.invite_expired) {
             (None, _, _) => InvitationState::None,
             (Some(_), Some(true), _) => InvitationState::Accepted,
             (Some(_), _, Some(true)) => InvitationState::Expired,
             (Some(_), _, _) => InvitationState::Open,
         }
-    });
-    let is_service = user_type.as_deref() == Some("service");
-    user.email.contains('@').then_some(Member {
-        user_id: user.id,
-        email: user.email,
-        role,
-        invitation,
-        is_service,
-        role_source,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Reply, Scripted};
+    use super::*;
+
+    fn row(text: &str) -> Row {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn invitation(fields: &str) -> InvitationState {
+        let text = format!(r#"{{"user":{{"id":1,"email":"a@example.com","lse_fields":{fields}}}}}"#);
+        row(&text).into_member().invitation
+    }
+
+    #[test]
+    fn an_enterprise_row_is_read() {
+        let member = row(
+            r#"{"id":501,"organization":1,"role":"AN","role_source":"scim","user_type":"service","tags":[{"id":3}],
+                "user":{"id":77,"email":"A@example.com","lse_fields":{"invited_at":null,"invite_activated":true}}}"#,
+        )
+        .into_member();
+        assert_eq!((member.user_id, member.email.as_str()), (77, "A@example.com"));
+        assert_eq!(member.role, Some(Role::Annotator));
+        assert_eq!(member.role_source.as_deref(), Some("scim"));
+        assert!(member.is_service);
+    }
+
+    #[test]
+    fn an_open_source_row_has_no_role_and_no_invitation() {
+        let member = row(r#"{"id":4,"user":{"id":4,"email":"a@example.com","avatar":null}}"#).into_member();
+        assert_eq!((member.role, member.invitation), (None, InvitationState::None));
+        assert!(!member.is_service);
+    }
+
+    #[test]
+    fn the_state_of_an_invitation_comes_from_its_fields_alone() {
+        let at = r#""invited_at":"2026-01-01T00:00:00Z""#;
+        assert_eq!(invitation("null"), InvitationState::None);
+        assert_eq!(invitation(r#"{"invite_activated":true}"#), InvitationState::None);
+        assert_eq!(invitation(&format!("{{{at}}}")), InvitationState::Open);
+        assert_eq!(
+            invitation(&format!(r#"{{{at},"invite_activated":false,"invite_expired":null}}"#)),
+            InvitationState::Open
+        );
+        assert_eq!(
+            invitation(&format!(r#"{{{at},"invite_activated":false,"invite_expired":true}}"#)),
+            InvitationState::Expired
+        );
+        assert_eq!(
+            invitation(&format!(r#"{{{at},"invite_activated":true,"invite_expired":true}}"#)),
+            InvitationState::Accepted
+        );
+    }
+
+    #[test]
+    fn only_the_masked_address_is_a_tombstone() {
+        assert!(row(r#"{"user":{"id":1,"email":"Deleted"}}"#).is_tombstone());
+        assert!(!row(r#"{"user":{"id":1,"email":""}}"#).is_tombstone());
+        assert!(!row(r#"{"user":{"id":1,"email":"deleted@example.com"}}"#).is_tombstone());
+    }
+
+    fn gone(status: u16) -> Reply {
+        Reply::json(status, &serde_json::json!({ "detail": "Member not found" }))
+    }
+
+    async fn remove(replies: Vec<Reply>) -> Result<Removed, Error> {
+        Scripted::replies(replies).client("sesame-sesame").remove_member(1, 7).await
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_there_is_gone_already_but_done_if_an_answer_was_lost() {
+        assert_eq!(remove(vec![Reply::with_type(204, "", Vec::new())]).await.unwrap(), Removed::Done);
+        assert_eq!(remove(vec![gone(404)]).await.unwrap(), Removed::AlreadyGone);
+        assert_eq!(remove(vec![gone(502), gone(404)]).await.unwrap(), Removed::Done);
+        assert_eq!(remove(vec![Reply::Cut, gone(404)]).await.unwrap(), Removed::Done);
+        assert_eq!(remove(vec![gone(429), gone(404)]).await.unwrap(), Removed::AlreadyGone);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_taken_for_gone_because_of_a_proxys_page() {
+        assert_eq!(remove(vec![Reply::html(404)]).await.unwrap_err().class(), Class::NotLabelStudio);
+        assert_eq!(remove(vec![Reply::html(200)]).await.unwrap_err().class(), Class::NotLabelStudio);
+    }
+
+    #[tokio::test]
+    async fn a_role_is_set_on_the_list_with_the_user_in_the_body() {
+        let server = Scripted::start(|_| Reply::json(200, &serde_json::json!({})));
+        server.client("sesame-sesame").set_role(1, 7, &Role::Deactivated).await.unwrap();
+        let asked = &server.asked()[0];
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("PATCH", "/sub/api/organizations/1/memberships"));
+        assert_eq!(asked.body, r#"{"role":"DI","user_id":7}"#);
+    }
 }

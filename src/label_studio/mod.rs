@@ -1,28 +1,46 @@
-//! The typed client of the Label Studio HTTP API: the only room that knows reqwest. One file per part of the API.
+//! The typed client of the Label Studio HTTP API: the only room that knows reqwest.
 //!
-//! It asks what it is told to ask, at the pace it is given. It decides nothing, follows no redirect, and lets no token
-//! out.
+//! It knows paths, bodies, tokens, pacing and what an answer means. It must not decide anything about people:
+//! who is invited, changed or removed is the engine's business. It must never print a token, follow a redirect,
+//! or quote more of an answer than the two fields in which Label Studio explains a refusal.
+//!
+//! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `billing`);
+//! below them `retry` (what is tried again), `access` (the five-minute access token), `send` (one request),
+//! `pace` (when it may start).
 
+mod access;
 mod base_url;
+mod billing;
 mod boottime;
+mod client;
 mod error;
 mod invite;
 mod members;
 mod organization;
 mod pace;
+mod reach;
+mod refusal;
+mod retry;
 mod role;
-mod server;
+mod roster;
+#[cfg(test)]
+mod scripted;
+mod send;
 mod token;
-mod transport;
+mod version;
+mod whoami;
 
 pub use base_url::{BaseUrl, InvalidUrl};
+pub use billing::Billing;
 pub use boottime::Boottime;
+pub use client::{Client, Connection, Timeouts};
 pub use error::{Class, Error, Reach};
 pub use invite::{Invite, Revoked};
-pub use members::{InvitationState, Member, Removed, Roster};
+pub use members::{InvitationState, Member, Removed};
 pub use organization::Organization;
-pub use pace::{Lane, Limit, Pace, Paces};
-pub use role::Role;
-pub use server::{Billing, Edition, Version, Whoami};
-pub use token::{Token, TokenError};
-pub use transport::{Client, Connection, Timeouts};
+pub use pace::{Lane, Limit, NotStarted, Pace, Paces};
+pub use role::{Edition, Role};
+pub use roster::Roster;
+pub use token::{Token, TokenError, TokenKind};
+pub use version::Version;
+pub use whoami::Whoami;
