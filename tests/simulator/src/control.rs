@@ -33,6 +33,7 @@ fn state(shared: &Shared) -> Value {
         "foreign_organizations": state.foreign_organizations,
         "members": members,
         "mails": state.mails,
+        "workspaces": state.workspaces.values().collect::<Vec<_>>(),
         "switches": state.switches,
     })
 }

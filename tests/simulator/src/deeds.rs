@@ -110,6 +110,9 @@ pub enum Deed {
         expired: bool,
     },
     ResetInviteLink,
+    AddWorkspace {
+        title: String,
+    },
     SetRateLimit {
         requests_per_second: Option<usize>,
     },
@@ -191,6 +194,9 @@ impl State {
             Deed::SetRoleManagement { enabled } => self.organization.manual_role_management = enabled,
             Deed::SetLicenseExpired { expired } => self.organization.license_expired = expired,
             Deed::ResetInviteLink => self.organization.invite_token = random_word(),
+            Deed::AddWorkspace { title } => {
+                return Ok(json!({"id": self.add_workspace(&title, self.organization.owner)}));
+            }
             Deed::SetRateLimit { requests_per_second } => {
                 self.rate_limit = requests_per_second.map(|n| RateLimit { requests_per_second: n });
             }
@@ -249,6 +255,7 @@ impl State {
         let now = Timestamp::now();
         let role = Role::from(role);
         let mut number = 0;
+        self.roster.reserve(count);
         for _ in 0..count {
             let mut email = format!("person{number:05}@example.com");
             while self.roster.id_of(&email).is_some() {

@@ -267,9 +267,12 @@ impl State {
 
     pub(crate) fn invite_link(&self, call: &Call) -> Value {
         let token = &self.organization.invite_token;
-        let path = format!("{}/user/signup/?token={token}", self.sub_path);
+        // Measured: reading the link leaves the sub-path out, resetting it does not.
+        let prefix = if call.method == "POST" { self.sub_path.as_str() } else { "" };
+        let path = format!("{prefix}/user/signup/?token={token}");
         let url = if self.switches.invite_url_absolute && !self.is_community() {
-            format!("http://{}{path}", call.header("host").unwrap_or("localhost"))
+            let host = call.header("host").unwrap_or("localhost");
+            format!("http://{host}{}/user/signup/?token={token}", self.sub_path)
         } else {
             path
         };

@@ -35,6 +35,7 @@ mod tokens;
 mod users;
 mod view;
 mod wire;
+mod workspaces;
 
 pub use deeds::Deed;
 pub use faults::{Fault, FaultKind, Matcher};
@@ -49,3 +50,4 @@ pub use switches::{
     RevokedRow, SearchEmail, ServiceAccountToken, Superfluous, Switches,
 };
 pub use view::{MemberState, MemberView};
+pub use workspaces::Workspace;

@@ -236,14 +236,15 @@ impl Filter {
 }
 
 fn found(how: SearchEmail, text: &str, person: &Person) -> bool {
-    let contains = |field: &str| field.to_lowercase().contains(text);
-    if contains(&person.first_name) || contains(&person.last_name) || contains(person.username()) {
-        return true;
-    }
+    let contains = |field: &str| {
+        if crate::roster::is_folded(field) { field.contains(text) } else { field.to_lowercase().contains(text) }
+    };
     match how {
-        SearchEmail::Part => contains(&person.email),
-        SearchEmail::Whole => person.email.eq_ignore_ascii_case(text.trim()),
-        SearchEmail::NotAtAll => false,
-        SearchEmail::Ignored => true,
+        // A user name that nobody chose is part of the address.
+        SearchEmail::Part if contains(&person.email) => return true,
+        SearchEmail::Whole if person.email.eq_ignore_ascii_case(text.trim()) => return true,
+        _ => {}
     }
+    let named = how != SearchEmail::Part || person.username.is_some();
+    (named && contains(person.username())) || contains(&person.first_name) || contains(&person.last_name)
 }

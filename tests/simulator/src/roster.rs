@@ -29,8 +29,15 @@ pub struct Roster {
     rules: Rules,
 }
 
+/// Two spellings of one address are the same here, as they are to people.
 pub(crate) fn fold(email: &str) -> String {
-    email.trim().to_lowercase()
+    let email = email.trim();
+    if is_folded(email) { email.to_owned() } else { email.to_lowercase() }
+}
+
+/// Lower case already, as nearly everything is: spares 50,000 people a copy each.
+pub(crate) fn is_folded(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase())
 }
 
 impl Roster {
@@ -69,6 +76,12 @@ impl Roster {
 
     pub(crate) fn service_accounts(&self) -> usize {
         self.service_accounts
+    }
+
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.people.reserve(more);
+        self.by_email.reserve(more);
+        self.listed.reserve(more);
     }
 
     pub(crate) fn next_membership(&mut self) -> u64 {

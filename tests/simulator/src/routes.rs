@@ -32,6 +32,10 @@ pub(crate) enum Route {
     SendEmail,
     RevokeInvite,
     SessionPolicy,
+    Workspaces,
+    Workspace(u64),
+    WorkspaceMembers(u64),
+    WorkspaceBulk(u64),
     Users,
     User(u64),
 }
@@ -94,6 +98,14 @@ pub(crate) fn find(path: &str, edition: Edition) -> Option<Found> {
         ["api", "invite", "send-email"] if enterprise => route(Route::SendEmail, POST, false),
         ["api", "invite", "revoke"] if enterprise => route(Route::RevokeInvite, POST, false),
         ["api", "session-policy"] => route(Route::SessionPolicy, "GET, PATCH, HEAD, OPTIONS", true),
+        ["api", "workspaces"] if enterprise => route(Route::Workspaces, READ_POST, true),
+        ["api", "workspaces", space] if enterprise => route(Route::Workspace(id(space)?), READ, true),
+        ["api", "workspaces", space, "memberships"] if enterprise => {
+            route(Route::WorkspaceMembers(id(space)?), "GET, POST, DELETE, HEAD, OPTIONS", true)
+        }
+        ["api", "workspaces", space, "memberships", "bulk"] if enterprise => {
+            route(Route::WorkspaceBulk(id(space)?), POST, true)
+        }
         ["api", "users"] => route(Route::Users, "GET, POST, HEAD", true),
         ["api", "users", user] => route(Route::User(id(user)?), "GET, HEAD, PATCH, DELETE", true),
         _ => None,

@@ -152,20 +152,27 @@ impl State {
     pub(crate) fn accept(&mut self, user: u64) {
         let now = Timestamp::now();
         let otherwise = self.organization.default_role.clone();
-        self.roster.edit(user, |person| {
+        let granted = self.roster.edit(user, |person| {
             let open = person.invitation_state(now) == Some(InvitationState::Open);
             person.joined_at = now;
             match person.invitation.as_deref_mut() {
                 Some(invitation) if open => {
                     invitation.state = InvitationState::Accepted;
                     person.role = invitation.role.clone();
+                    invitation.workspaces.clone()
                 }
                 _ => {
                     person.invitation = None;
                     person.role = otherwise;
+                    Vec::new()
                 }
             }
         });
+        for id in granted.into_iter().flatten() {
+            if let Some(workspace) = self.workspaces.get_mut(&id) {
+                workspace.members.insert(user);
+            }
+        }
     }
 
     fn let_in(&mut self, user: u64, password: &str) -> Answer {

@@ -10,6 +10,7 @@ use crate::shared::Shared;
 use crate::state::{Mail, State};
 use crate::switches::Switches;
 use crate::view::MemberView;
+use crate::workspaces::Workspace;
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -243,6 +244,18 @@ impl Simulator {
     /// `person00000@example.com` and so on.
     pub fn seed_members(&self, count: usize, role: &str) {
         self.shared.state().seed_members(count, role);
+    }
+
+    /// The workspace's id.
+    pub fn add_workspace(&self, title: &str) -> u64 {
+        let mut state = self.shared.state();
+        let owner = state.organization.owner;
+        state.add_workspace(title, owner)
+    }
+
+    /// None: there is no such workspace.
+    pub fn workspace(&self, id: u64) -> Option<Workspace> {
+        self.read(|s| s.workspaces.get(&id).cloned())
     }
 
     /// Every token of the operator is void at once.

@@ -8,11 +8,12 @@ use crate::person::{Person, Role};
 use crate::roster::Roster;
 use crate::switches::Switches;
 use crate::tokens::Tokens;
+use crate::workspaces::Workspace;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct State {
     pub organization: Organization,
     pub roster: Roster,
     pub mails: Vec<Mail>,
+    pub workspaces: BTreeMap<u64, Workspace>,
     pub(crate) mails_to: HashMap<String, usize>,
     pub(crate) tokens: Tokens,
     /// sessionid → user
@@ -110,6 +112,7 @@ impl State {
             },
             roster: Roster::default(),
             mails: Vec::new(),
+            workspaces: BTreeMap::new(),
             mails_to: HashMap::new(),
             tokens: Tokens::new(options),
             sessions: HashMap::new(),

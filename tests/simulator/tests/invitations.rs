@@ -194,3 +194,53 @@ async fn a_removed_person_is_hidden_and_may_be_invited_again() {
     simulator.accept_invitation("ann@example.com").unwrap();
     assert_eq!(simulator.member("ann@example.com").map(|m| (m.user_id, m.role)), Some((user, "RE".to_owned())));
 }
+
+#[tokio::test]
+async fn an_accepted_invitation_opens_its_workspaces() {
+    let simulator = start(Options::default()).await;
+    let made = call(&simulator, "POST", "/api/workspaces/", Some(json!({"title": "Cats"}))).await;
+    assert_eq!(made.status, 201);
+    let id = made.json()["id"].as_u64().unwrap();
+    let body = json!({"emails": ["ann@example.com"], "role": "AN", "workspaces": [id], "projects": [9]});
+    call(&simulator, "POST", "/api/invite/send-email", Some(body)).await;
+    assert_eq!((&simulator.mails()[0].workspaces, &simulator.mails()[0].projects), (&vec![id], &vec![9]));
+    let members = format!("/api/workspaces/{id}/memberships/");
+    assert_eq!(call(&simulator, "GET", &members, None).await.json(), json!([]));
+    simulator.accept_invitation("ann@example.com").unwrap();
+    let listed = call(&simulator, "GET", &members, None).await.json();
+    assert_eq!(listed[0]["user"]["email"], "ann@example.com");
+    let user = listed[0]["user"]["id"].as_u64().unwrap();
+    assert_eq!(call(&simulator, "DELETE", &format!("{members}?user_id={user}"), None).await.status, 204);
+    assert_eq!(call(&simulator, "POST", &members, Some(json!({"user": user}))).await.status, 200);
+    assert!(simulator.workspace(id).unwrap().members.contains(&user));
+}
+
+#[tokio::test]
+async fn a_seat_report_looks_up_one_address_and_tells_the_use_of_seats() {
+    let simulator = start(Options { seat_limit: Some(9), ..Options::default() }).await;
+    simulator.add_member("ann@example.com", "AN");
+    let path = "/api/organizations/1/seat-report";
+    let one =
+        call(&simulator, "GET", &format!("{path}?email=ANN%40example.com&include_seat_usage=true"), None).await.json();
+    assert_eq!((&one["count"], &one["results"][0]["counts_toward_seat_limit"]), (&json!(1), &json!(true)));
+    assert_eq!((&one["seat_usage"]["count"], &one["seat_usage"]["limit"]), (&json!(2), &json!(9)));
+    simulator.set_switches(|s| s.seat_report_available = false);
+    assert_eq!(call(&simulator, "GET", path, None).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_default_role_is_set_without_touching_others_or_with() {
+    let simulator = start(Options::default()).await;
+    let path = "/api/organizations/1/set-default-role";
+    call(&simulator, "PATCH", path, Some(json!({"external_id": "x"}))).await;
+    let set = call(&simulator, "PATCH", path, Some(json!({"default_role": "RE"}))).await.json();
+    assert_eq!(
+        (&set["default_role"], &set["external_id"], &set["organization"]),
+        (&json!("RE"), &json!("x"), &json!(1))
+    );
+    simulator.sign_up_by_link("linked@example.com").unwrap();
+    assert_eq!(simulator.member("linked@example.com").unwrap().role, "RE");
+    simulator.set_switches(|s| s.default_role_touches_others = true);
+    let set = call(&simulator, "PATCH", path, Some(json!({"default_role": "NO"}))).await.json();
+    assert_eq!(set["external_id"], json!(null));
+}
