@@ -1,5 +1,7 @@
 //! What is generated and committed equals what the code generates.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 use label_studio_operator::manifest::definition_files;
 
 #[test]

@@ -1,5 +1,7 @@
 //! kubectl apply an Organization and its people, and Label Studio agrees.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 mod stage;
 
 use label_studio_simulator::{Edition, Options};
@@ -85,7 +87,7 @@ async fn in_sync_means_no_write_to_either_server_and_few_reads() {
     let journal = stage.simulator.journal();
     assert_eq!(journal.writes().len(), 0, "{:?}", journal.writes());
     // Owner, operator and 250 people: three pages.
-    assert!(journal.len() <= 3 + 4, "{:#?}", journal);
+    assert!(journal.len() <= 3 + 4, "{journal:#?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What the API server itself refuses: each rule and bound of the schema has an object here that must fail, with a
 //! message that names the field and says what to do.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 use label_studio_harness::{ControlPlane, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! No mail leaves without a mark: whatever is killed, cut or lost, nobody gets a second one.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 mod stage;
 
 use label_studio_simulator::{Fault, FaultKind, Options, Switches};

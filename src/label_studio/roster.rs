@@ -172,7 +172,7 @@ mod tests {
         json!({ "id": id + 1000, "user": { "id": id, "email": format!("u{id}@example.com") } })
     }
 
-    fn page(count: usize, more: bool, rows: Vec<Value>) -> Reply {
+    fn page(count: usize, more: bool, rows: &[Value]) -> Reply {
         let next = more.then_some("http://elsewhere.example.com/?page=2");
         Reply::json(200, &json!({ "count": count, "next": next, "previous": null, "results": rows }))
     }
@@ -189,7 +189,7 @@ mod tests {
             return Reply::html(404);
         }
         let last = (first + size).min(real);
-        page(count, last < real, (first..last).map(|n| row(n + 1)).collect())
+        page(count, last < real, &(first..last).map(|n| row(n + 1)).collect::<Vec<_>>())
     }
 
     async fn roster(server: &Scripted) -> Roster {
@@ -209,8 +209,8 @@ mod tests {
     #[tokio::test]
     async fn removed_members_are_counted_and_not_listed_and_doubles_count_once() {
         let server = Scripted::start(|asked| match number(asked) {
-            1 => page(3, true, vec![row(1), json!({ "user": { "id": 2, "email": "Deleted" } })]),
-            _ => page(3, false, vec![row(1), row(3)]),
+            1 => page(3, true, &[row(1), json!({ "user": { "id": 2, "email": "Deleted" } })]),
+            _ => page(3, false, &[row(1), row(3)]),
         });
         let roster = roster(&server).await;
         let ids: Vec<i64> = roster.members.iter().map(|m| m.user_id).collect();
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_without_an_end_is_left_after_a_few_pages() {
-        let server = Scripted::start(|asked| page(4, true, vec![row(number(asked)), row(number(asked) + 1)]));
+        let server = Scripted::start(|asked| page(4, true, &[row(number(asked)), row(number(asked) + 1)]));
         let roster = roster(&server).await;
         assert!(!roster.is_complete());
         assert!(server.asked().len() <= 2 + SLACK);
@@ -258,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_list_is_not_complete_and_a_missing_one_is_an_error() {
-        let server = Scripted::start(|_| page(0, false, Vec::new()));
+        let server = Scripted::start(|_| page(0, false, &[]));
         assert!(!roster(&server).await.is_complete());
         let server = Scripted::start(|_| Reply::html(404));
         let error = server.client("sesame-sesame").roster(1).await.unwrap_err();
@@ -270,7 +270,7 @@ mod tests {
         let server = Scripted::start(|_| {
             let other = json!({ "user": { "id": 1, "email": "xa+b@example.com" } });
             let wanted = json!({ "user": { "id": 2, "email": "A+b@Example.com" } });
-            page(2, false, vec![other, wanted])
+            page(2, false, &[other, wanted])
         });
         let found = server.client("sesame-sesame").search(1, "a+B@example.com").await.unwrap();
         assert_eq!(found.iter().map(|m| m.user_id).collect::<Vec<_>>(), [2]);

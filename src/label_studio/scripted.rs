@@ -125,7 +125,9 @@ fn serve(stream: &TcpStream, script: &Mutex<Script>, seen: &Mutex<Vec<Asked>>) {
         Reply::Answer { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                for part in [name, ": ", value.as_ref(), "\r\n"] {
+                    head.push_str(part);
+                }
             }
             head.push_str("\r\n");
             let mut stream = stream;

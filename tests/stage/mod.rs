@@ -1,6 +1,8 @@
 //! The stage of the controller's tests: a namespace on the real API server, a simulated Label Studio, and the operator as
 //! a process with the chart's rights. Plays no part of the operator itself.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+#![allow(clippy::needless_pass_by_value)] // `json!` values are handed over, not lent.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
 use label_studio_harness::{ControlPlane, OperatorProcess, eventually};
