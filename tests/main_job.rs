@@ -4,7 +4,7 @@
 
 mod stage;
 
-use label_studio_simulator::{Edition, Options};
+use label_studio_simulator::{Edition, Options, SearchEmail};
 use serde_json::json;
 use stage::{Stage, condition, person};
 use std::time::Duration;
@@ -105,6 +105,32 @@ async fn drift_made_by_hand_is_mended_and_an_edit_takes_effect_at_once() {
     stage.ready("userinvite/people", "True", "Reconciled").await;
     assert_eq!(stage.simulator.member("ada@example.com").unwrap().role, "DI");
     assert_eq!(stage.simulator.mails().len(), 0);
+}
+
+#[tokio::test]
+async fn before_access_is_taken_by_an_old_roster_the_person_is_looked_at() {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.simulator.seed_members(250, "AN");
+    stage.start_operator_with(&[("LABEL_STUDIO_OPERATOR_ROSTER_FRESH_MS", "0")]);
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["person00007@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.simulator.clear_journal();
+    stage.apply(&Stage::invite("people", "Deactivated", &["person00007@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    assert_eq!(stage.simulator.member("person00007@example.com").unwrap().role, "DI");
+    let journal = stage.simulator.journal();
+    assert_eq!(journal.count("GET", "/api/organizations/*/memberships"), 1, "{journal:#?}");
+    assert_eq!(journal.len(), 2, "one look and one write: {journal:#?}");
+
+    // Where `search` does not look at addresses, the whole roster is read.
+    stage.simulator.set_switches(|switches| switches.search_email = SearchEmail::NotAtAll);
+    stage.simulator.clear_journal();
+    stage.apply(&Stage::invite("others", "Deactivated", &["person00008@example.com"])).await;
+    stage.ready("userinvite/others", "True", "Reconciled").await;
+    assert_eq!(stage.simulator.member("person00008@example.com").unwrap().role, "DI");
+    assert_eq!(stage.simulator.journal().count("GET", "/api/organizations/*/memberships"), 1 + 3);
 }
 
 #[tokio::test]

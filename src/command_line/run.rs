@@ -26,6 +26,8 @@ pub struct Arguments {
     mail_timeout_ms: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", default_value_t = 60_000)]
     mail_settle_ms: u64,
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_ROSTER_FRESH_MS", default_value_t = 60_000)]
+    roster_fresh_ms: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_START_SPREAD_MS", default_value_t = 60_000)]
     start_spread_ms: u64,
 }
@@ -37,7 +39,8 @@ enum LogFormat {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { namespace, log_format, log, mail_timeout_ms, mail_settle_ms, start_spread_ms } = arguments;
+    let Arguments { namespace, log_format, log, mail_timeout_ms, mail_settle_ms, roster_fresh_ms, start_spread_ms } =
+        arguments;
     let filter = EnvFilter::try_new(&log).with_context(|| format!("--log {log:?} is not a filter"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log_format {
@@ -48,6 +51,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
         mail_timeout: Duration::from_millis(mail_timeout_ms),
         mail_settle: Duration::from_millis(mail_settle_ms),
+        roster_fresh: Duration::from_millis(roster_fresh_ms),
         start_spread: Duration::from_millis(start_spread_ms),
         stop_within: Duration::from_secs(10),
     };

@@ -29,6 +29,8 @@ pub struct Settings {
     pub mail_timeout: Duration,
     /// How much longer the server may take with it.
     pub mail_settle: Duration,
+    /// A roster older than this takes nobody's access away before somebody has looked again.
+    pub roster_fresh: Duration,
     /// Over how long the passes of a start are spread when nothing is new.
     pub start_spread: Duration,
     /// How long a pass in flight may take to end after the stop signal.

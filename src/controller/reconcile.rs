@@ -168,6 +168,7 @@ impl Pass<'_> {
             memory: &mut desk,
             gate: &self.gate,
             mail: self.context.settings.mail_patience(),
+            fresh: self.context.settings.roster_fresh,
             refusal: SignedDuration::try_from(*interval).unwrap_or(SignedDuration::from_mins(10)),
         };
         rounds::rounds(&mut pass).await

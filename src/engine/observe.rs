@@ -84,6 +84,22 @@ pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snap
     }))
 }
 
+/// Looks at a few people alone, before they lose access by a roster that is not young any more. True if the server found
+/// each of them and they are in the snapshot as they are now; what `search` looks at is not published, so whoever is not
+/// found proves nothing and the whole roster has to be read.
+pub async fn confirm(client: &Client, snapshot: &mut Snapshot, emails: &[String]) -> Result<bool, Unobserved> {
+    for email in emails {
+        let known = snapshot.member(email).map(|member| member.user_id);
+        let found = client.search(snapshot.target.organization_id, email).await?;
+        let [member] = found.as_slice() else { return Ok(false) };
+        if Some(member.user_id) != known {
+            return Ok(false);
+        }
+        snapshot.fold_member(email, member.clone());
+    }
+    Ok(true)
+}
+
 async fn read_roster(client: &Client, organization: i64) -> Result<(Vec<Member>, Completeness, Boottime), Unobserved> {
     let begun = Boottime::now();
     let first = client.roster(organization).await?;

@@ -6,14 +6,14 @@ use super::desired::Desired;
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
-use super::observe::{Unobserved, observe_roster};
+use super::observe::{Unobserved, confirm, observe_roster};
 use super::outcome;
 use super::plan::{Circumstances, Plan, plan};
 use super::reinvite::release_reinvited;
 use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
-use crate::label_studio::{Boottime, Client, Error};
+use crate::label_studio::{Boottime, Client, Edition, Error};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
 const MOST_IDLE: u32 = 12;
-/// A roster older than this takes nobody's access away.
-const FRESH: Duration = Duration::from_secs(60);
+/// So many people are looked at one by one instead of with a walk over the whole roster.
+const MOST_CONFIRMED: usize = 10;
 
 /// Everything a pass works with.
 pub struct Pass<'a, M, G> {
@@ -37,6 +37,8 @@ pub struct Pass<'a, M, G> {
     pub mail: MailPatience,
     /// How long a refused write is not repeated.
     pub refusal: SignedDuration,
+    /// A roster older than this takes nobody's access away.
+    pub fresh: Duration,
 }
 
 /// Why it ended. The plan that comes with it is made of what stands now.
@@ -70,7 +72,17 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
             store_mark(pass).await?;
         }
         let made = decide(pass, &mark, looked);
-        let look = made.look || mark == MarkVerdict::LookNow;
+        if !made.stale.is_empty() && may_confirm(pass, &made) {
+            idle += 1;
+            match confirm(pass.client, pass.snapshot, &made.stale).await {
+                Ok(found) => looked = found,
+                Err(unobserved) => return Ok((made, Stop::Unobserved(unobserved))),
+            }
+            if looked {
+                continue;
+            }
+        }
+        let look = made.look || !made.stale.is_empty() || mark == MarkVerdict::LookNow;
         if pass.desired.observes_only || (made.steps.is_empty() && !look) {
             return Ok(settled(made, &mark));
         }
@@ -129,7 +141,7 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
         now: seconds(Timestamp::now()),
         mail_allowed: *mark == MarkVerdict::Settled,
         // Reading a large roster may itself take longer than it stays fresh.
-        roster_fresh: looked || pass.snapshot.begun.elapsed() < FRESH,
+        roster_fresh: looked || pass.snapshot.begun.elapsed() < pass.fresh,
     };
     let made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
     outcome::settle(pass.ledger, &made, &pass.snapshot.target);
@@ -143,6 +155,11 @@ fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {
         _ => Stop::Settled { wait: None },
     };
     (made, stop)
+}
+
+/// A few people are looked at by themselves; the open-source edition ignores `search` (measured).
+fn may_confirm<M, G>(pass: &Pass<'_, M, G>, made: &Plan) -> bool {
+    made.stale.len() <= MOST_CONFIRMED && pass.snapshot.edition == Edition::Enterprise && !pass.desired.observes_only
 }
 
 async fn act<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>, made: &Plan) -> Result<Applied, Forgotten> {

@@ -165,6 +165,10 @@ impl Snapshot {
         }
     }
 
+    pub fn fold_member(&mut self, email: &str, member: Member) {
+        self.members.insert(email.to_owned(), member);
+    }
+
     pub fn fold_removal(&mut self, email: &str) {
         self.members.remove(email);
     }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub due: Option<Timestamp>,
     /// A roster has to be read before more can be decided.
     pub look: bool,
+    /// People who would lose access or rank by a roster that is too old for that: they are looked at before.
+    pub stale: Vec<String>,
 }
 
 /// What becomes of one address.
@@ -104,8 +106,8 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     }
     guard::keep_an_administrator(&view, &mut plan, &mut candidates);
     guard::limit_removals(&view, &mut plan, &mut candidates);
-    if candidates.iter().any(|c| c.action.removes()) && !circumstances.roster_fresh {
-        plan.look = true;
+    if !circumstances.roster_fresh {
+        plan.stale = candidates.iter().filter(|c| c.action.removes()).map(|c| c.email.clone()).collect();
     }
     order::order(&view, &mut plan, candidates);
     for names in plan.held.values_mut() {
