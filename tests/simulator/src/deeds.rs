@@ -236,38 +236,6 @@ impl State {
         Ok(())
     }
 
-    /// Whoever has the address already gets the role and is in.
-    pub(crate) fn add_member(&mut self, email: &str, role: &str) -> u64 {
-        let role = Role::from(role);
-        if let Some(user) = self.roster.id_of(email) {
-            self.roster.edit(user, |person| {
-                person.role = role;
-                person.invitation = None;
-                person.deleted_at = None;
-                person.in_organization = true;
-            });
-            return user;
-        }
-        self.roster.add(|user, row| Person::new(user, row, email, role, Timestamp::now()))
-    }
-
-    pub(crate) fn seed_members(&mut self, count: usize, role: &str) {
-        let now = Timestamp::now();
-        let role = Role::from(role);
-        let mut number = 0;
-        self.roster.reserve(count);
-        for _ in 0..count {
-            let mut email = format!("person{number:05}@example.com");
-            while self.roster.id_of(&email).is_some() {
-                number += 1;
-                email = format!("person{number:05}@example.com");
-            }
-            number += 1;
-            let role = role.clone();
-            self.roster.add(|user, row| Person::new(user, row, &email, role, now));
-        }
-    }
-
     pub(crate) fn rotate_operator_token(&mut self) -> String {
         if let Some(old) = self.tokens.live_personal(self.operator).map(|t| t.token.clone()) {
             self.tokens.blacklist(&old);

@@ -145,7 +145,7 @@ fn open(state: &mut State, call: &Call, found: &Found) -> Answer {
         (Route::Login, _) => state.login_form(call),
         (Route::Signup, "POST") => state.sign_up(call),
         (Route::Signup, _) => state.signup_form(call),
-        (Route::Logout, _) => State::log_out(call),
+        (Route::Logout, _) => state.log_out(),
         (Route::RefreshToken, _) => state.refresh_token(call),
         (Route::BlacklistToken, _) => state.blacklist_token(call),
         (Route::Root, _) => Answer::redirect(&format!("{}/user/login/", state.sub_path)),
@@ -192,10 +192,7 @@ fn closed(state: &mut State, call: &Call, found: &Found, method: &str, user: u64
         (Route::Users, "POST") => state.create_user(call),
         (Route::Users, _) => state.list_users(user),
         (Route::User(other), "DELETE") => state.delete_user(user, other),
-        (Route::User(other), "PATCH") if call.fields().is_ok_and(|f| f.contains_key("email")) => {
-            let _ = other;
-            state.refuse(405, "Cannot update read-only field: email")
-        }
+        (Route::User(other), "PATCH") => state.change_user(other, call),
         (Route::User(other), _) => state.get_user(other),
         _ => Answer::page_not_found(),
     }

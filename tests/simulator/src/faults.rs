@@ -186,3 +186,16 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     }
     rest.ends_with(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_run_and_all_else_for_itself() {
+        assert!(fits("/api/organizations/*/memberships", "/api/organizations/1/memberships"));
+        assert!(!fits("/api/organizations/*/memberships", "/api/organizations/1/memberships/7"));
+        assert!(fits("/api/*", "/api/invite/revoke") && fits("*", "") && fits("/a*c*e", "/abcde"));
+        assert!(!fits("/api", "/api/invite") && !fits("a*a", "a"));
+    }
+}

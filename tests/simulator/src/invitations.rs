@@ -1,14 +1,12 @@
-//! Invitations by mail and the invite link.
+//! Invitations by mail: who is mailed, who is not and who is refused. Taking one back is in `revocation.rs`.
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::members::{ASSIGNABLE, number};
 use crate::person::{Invitation, InvitationState, Person, Role};
 use crate::signup::is_address;
-use crate::state::{Mail, State, random_word};
-use crate::switches::{
-    Answered, DuplicateInBatch, InvalidAddress, NoMailServer, RefusedBatch, RevokedRow, Superfluous,
-};
+use crate::state::{Mail, State};
+use crate::switches::{DuplicateInBatch, InvalidAddress, NoMailServer, RefusedBatch, Superfluous};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -166,7 +164,6 @@ impl State {
             person.role = Role::PENDING;
             person.user_type = Cow::Borrowed(user_type);
             person.deleted_at = None;
-            person.in_organization = true;
             person.invitation = Some(invitation);
         };
         match self.roster.id_of(&address) {
@@ -219,75 +216,5 @@ impl State {
             fill(&mut person);
             person
         });
-    }
-
-    pub(crate) fn revoke_invitation(&mut self, call: &Call) -> Answer {
-        let fields = match call.fields() {
-            Ok(fields) => fields,
-            Err(problem) => return self.bad_body(problem),
-        };
-        let Some(email) = fields.get("email").and_then(Value::as_str) else {
-            return self.invalid_field("email", "This field is required.");
-        };
-        if self.revoke(email) {
-            return Answer::json(200, json!({}));
-        }
-        match self.switches.revoke_unknown {
-            Answered::Ok => Answer::json(200, json!({})),
-            Answered::BadRequest => self.refuse(400, "There is no invite for this email"),
-            Answered::NotFound => self.refuse(404, "Invite not found"),
-        }
-    }
-
-    /// False: there is no open or expired invitation for this address.
-    pub(crate) fn revoke(&mut self, email: &str) -> bool {
-        let Some(person) = self.roster.find(email) else { return false };
-        let now = Timestamp::now();
-        if !matches!(person.invitation_state(now), Some(InvitationState::Open | InvitationState::Expired)) {
-            return false;
-        }
-        let user = person.user_id;
-        match self.switches.revoked_row {
-            RevokedRow::Removed => {
-                self.roster.forget(user);
-            }
-            RevokedRow::LeftPending => {
-                self.roster.edit(user, |person| person.invitation = None);
-            }
-            RevokedRow::LeftInvited => {
-                self.roster.edit(user, |person| {
-                    if let Some(invitation) = person.invitation.as_deref_mut() {
-                        invitation.state = InvitationState::Revoked;
-                    }
-                });
-            }
-        }
-        true
-    }
-
-    pub(crate) fn invite_link(&self, call: &Call) -> Value {
-        let token = &self.organization.invite_token;
-        // Measured: reading the link leaves the sub-path out, resetting it does not.
-        let prefix = if call.method == "POST" { self.sub_path.as_str() } else { "" };
-        let path = format!("{prefix}/user/signup/?token={token}");
-        let url = if self.switches.invite_url_absolute && !self.is_community() {
-            let host = call.header("host").unwrap_or("localhost");
-            format!("http://{host}{}/user/signup/?token={token}", self.sub_path)
-        } else {
-            path
-        };
-        json!({"token": token, "invite_url": url})
-    }
-
-    pub(crate) fn get_invite_link(&self, call: &Call) -> Answer {
-        if !self.organization.allow_invite_people && !self.is_community() {
-            return self.refuse(403, "Organization does not allow to invite people");
-        }
-        Answer::json(200, self.invite_link(call))
-    }
-
-    pub(crate) fn reset_invite_link(&mut self, call: &Call) -> Answer {
-        self.organization.invite_token = random_word();
-        Answer::json(201, self.invite_link(call))
     }
 }

@@ -6,12 +6,14 @@
 
 mod answer;
 mod authentication;
+mod by_hand;
 mod call;
 mod control;
 mod deeds;
 mod dispatch;
 mod faults;
 mod invitations;
+mod invite_link;
 mod journal;
 mod limit;
 mod members;
@@ -21,9 +23,11 @@ mod pages;
 mod paging;
 mod permissions;
 mod person;
+mod revocation;
 mod roster;
 mod routes;
 mod seats;
+mod seeding;
 mod server;
 mod shared;
 mod signup;

@@ -22,3 +22,19 @@ impl Windows {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_slides_and_a_refused_request_does_not_count() {
+        let mut windows = Windows::default();
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        assert!(windows.admit(1, 2, at(0)) && windows.admit(1, 2, at(600)));
+        assert!(!windows.admit(1, 2, at(999)) && windows.admit(2, 2, at(999)));
+        assert!(windows.admit(1, 2, at(1000)), "the first one has left the window");
+        assert!(!windows.admit(1, 2, at(1599)) && windows.admit(1, 2, at(1600)));
+    }
+}

@@ -81,7 +81,7 @@ impl State {
     }
 
     pub(crate) fn member_detail(&self, user: u64) -> Answer {
-        match self.roster.get(user).filter(|p| p.in_organization) {
+        match self.roster.get(user) {
             Some(person) => Answer::json(
                 200,
                 json!({
@@ -121,7 +121,7 @@ impl State {
                 "Manual role management is disabled for this organization",
             );
         }
-        let Some(person) = self.roster.get(user).filter(|p| !p.is_deleted() && p.in_organization) else {
+        let Some(person) = self.roster.get(user).filter(|p| !p.is_deleted()) else {
             return self.refuse(404, "No OrganizationMember matches the given query.");
         };
         if role == Some(Role::OWNER) || person.role == Role::OWNER {
@@ -168,7 +168,7 @@ impl State {
         let Some(person) = self.roster.get(user) else {
             return self.refuse(404, "No User matches the given query.");
         };
-        if person.is_deleted() || !person.in_organization {
+        if person.is_deleted() {
             return self.refuse(404, "Member not found");
         }
         if person.role == Role::OWNER {

@@ -84,8 +84,6 @@ pub struct Person {
     pub joined_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
     pub password: Option<String>,
-    /// Open source: an account made through the API has none.
-    pub in_organization: bool,
 }
 
 impl Person {
@@ -104,7 +102,6 @@ impl Person {
             joined_at,
             deleted_at: None,
             password: None,
-            in_organization: true,
         }
     }
 

@@ -195,9 +195,6 @@ impl Roster {
     }
 
     fn shows(&self, person: &Person) -> bool {
-        if !person.in_organization {
-            return false;
-        }
         if self.rules.community {
             return true;
         }

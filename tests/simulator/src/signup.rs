@@ -66,10 +66,9 @@ impl State {
         self.enter(user, &next)
     }
 
-    pub(crate) fn log_out(call: &Call) -> Answer {
+    pub(crate) fn log_out(&self) -> Answer {
         // A copied cookie stays valid, as measured: the session lives in the cookie itself.
-        let _ = call;
-        Answer::redirect("/").with("set-cookie", "sessionid=; Max-Age=0; Path=/")
+        Answer::redirect(&self.home()).with("set-cookie", "sessionid=; Max-Age=0; Path=/")
     }
 
     pub(crate) fn sign_up(&mut self, call: &Call) -> Answer {

@@ -93,6 +93,31 @@ impl State {
         self.roster.get(user).map_or_else(|| self.forbidden(), |person| Answer::json(201, self.user(person, true)))
     }
 
+    /// Any member may edit any other in open source; an address never changes.
+    pub(crate) fn change_user(&mut self, user: u64, call: &Call) -> Answer {
+        let fields = match call.fields() {
+            Ok(fields) => fields,
+            Err(problem) => return self.bad_body(problem),
+        };
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        self.roster.edit(user, |person| {
+            if let Some(name) = text("first_name") {
+                person.first_name = name;
+            }
+            if let Some(name) = text("last_name") {
+                person.last_name = name;
+            }
+            if let Some(name) = text("username") {
+                person.username = Some(name);
+            }
+        });
+        // Measured: it is refused after the other fields were changed.
+        if fields.contains_key("email") {
+            return self.refuse(405, "Cannot update read-only field: email");
+        }
+        self.get_user(user)
+    }
+
     /// Open source only, and for good: no tombstone stays.
     pub(crate) fn delete_user(&mut self, caller: u64, user: u64) -> Answer {
         if !self.is_community() {

@@ -63,7 +63,7 @@ impl State {
             (person.first_name.as_str(), person.last_name.as_str(), person.username(), person.email.as_str())
         };
         let initials = if masked { "DU".to_owned() } else { initials(person) };
-        let active = !person.is_deleted() && person.in_organization;
+        let active = !person.is_deleted();
         let owner = self.roster.get(self.organization.owner).map_or("", |o| o.email.as_str());
         let meta = if active {
             json!({"title": self.organization.title, "email": owner})

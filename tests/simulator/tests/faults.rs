@@ -49,14 +49,23 @@ async fn a_cut_connection_carries_not_one_byte_of_an_answer() {
 async fn the_request_above_the_limit_is_refused_and_a_second_later_there_is_room() {
     let limit = RateLimit { requests_per_second: 5 };
     let simulator = start(Options { rate_limit: Some(limit), ..Options::default() }).await;
-    let began = Instant::now();
+    // On a busy machine six requests may take more than the second that they are about: then again.
     let mut statuses = Vec::new();
-    for _ in 0..6 {
-        statuses.push(call(&simulator, "GET", "/api/current-user/whoami", None).await.status);
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(1050)).await;
+        simulator.clear_journal();
+        statuses.clear();
+        let began = Instant::now();
+        for _ in 0..6 {
+            statuses.push(call(&simulator, "GET", "/api/current-user/whoami", None).await.status);
+        }
+        if began.elapsed() < Duration::from_millis(500) {
+            break;
+        }
     }
-    assert!(began.elapsed() < Duration::from_secs(1), "too slow to mean anything");
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
-    assert_eq!(simulator.journal().too_many_requests(), 1);
+    let journal = simulator.journal();
+    assert_eq!((journal.too_many_requests(), journal.most_in_one_second()), (1, 6));
     let owner = format!("Token {}", simulator.owner_legacy_token());
     let other = call_as(&simulator, &owner, "GET", "/api/current-user/whoami", None).await.unwrap();
     assert_eq!(other.status, 200, "the limit is per user");
@@ -126,7 +135,15 @@ async fn a_client_that_gives_up_on_a_slow_server_has_had_its_effect() {
     let simulator = start(Options::default()).await;
     simulator.fault(Fault::on("PATCH", "/api/organizations/1", FaultKind::Slow { milliseconds: 5000 }));
     let patch = try_call(&simulator, "PATCH", "/api/organizations/1", Some(json!({"title": "New"})));
-    assert!(tokio::time::timeout(Duration::from_millis(300), patch).await.is_err());
+    let changed = async {
+        while simulator.title() != "New" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        _ = patch => panic!("answered at once"),
+        () = changed => {}
+    }
     assert_eq!(simulator.title(), "New");
 }
 
