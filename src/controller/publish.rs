@@ -8,17 +8,20 @@ use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::{Forgotten, Memory};
 use crate::engine::outcome;
-use crate::engine::plan::{Circumstances, plan};
+use crate::engine::plan::{Circumstances, Guest, Plan, plan};
 use crate::engine::snapshot::Snapshot;
 use crate::resources::{Organization, Progress, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, seconds};
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Events in flight.
+const IN_FLIGHT: usize = 8;
 /// How often a long pass tells how far it is.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -26,10 +29,16 @@ pub struct Desk<'a> {
     pub context: &'a Context,
     pub objects: &'a mut Objects,
     pub desired: &'a Desired,
+    /// What the plan still has to do, by UserInvite.
+    pub pending: BTreeMap<String, usize>,
     pub told: Instant,
 }
 
 impl Memory for Desk<'_> {
+    fn begin(&mut self, plan: &Plan) {
+        self.pending.clone_from(&plan.pending);
+    }
+
     async fn prepare(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
         let mut first = Vec::new();
         let mut unfinalized = Vec::new();
@@ -39,7 +48,7 @@ impl Memory for Desk<'_> {
                 return Err(Forgotten::Changed(format!("UserInvite {name}")));
             };
             if !remembers(object, memory) {
-                first.push((name.clone(), Self::in_progress(object, memory)));
+                first.push((name.clone(), self.so_far(object, memory)));
             }
             if !is_finalized(object) {
                 unfinalized.push(name.clone());
@@ -65,10 +74,16 @@ impl Memory for Desk<'_> {
         self.objects.put_organization(status).await
     }
 
-    async fn record(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
-        let statuses = invites.iter().filter_map(|name| {
+    async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
+        for guest in guests {
+            if let Some(left) = self.pending.get_mut(&guest.invite) {
+                *left = left.saturating_sub(1);
+            }
+        }
+        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
+        let statuses = invites.into_iter().filter_map(|name| {
             let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
-            Some((name.clone(), Self::in_progress(object, memory)))
+            Some((name.clone(), self.so_far(object, memory)))
         });
         let statuses = statuses.collect();
         self.objects.put_invites(statuses).await
@@ -106,8 +121,10 @@ impl Memory for Desk<'_> {
 }
 
 impl Desk<'_> {
-    fn in_progress(object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
-        let situation = InviteSituation::Judged { pending: 1, observes: false };
+    /// Where the plan does not know the UserInvite something is left.
+    fn so_far(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
+        let pending = self.pending.get(&object.name_any()).copied().unwrap_or(1);
+        let situation = InviteSituation::Judged { pending, observes: false };
         invite_status(object, memory, &situation, seconds(Timestamp::now()))
     }
 }
@@ -145,7 +162,9 @@ pub async fn publish(
         organization.annotations().get(RECONCILE_ANNOTATION).cloned().filter(|_| view.plan.is_some());
     let status = organization_status(&organization, ledger, &view, now);
     let before = organization.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    tell(context, &*organization, before, &status.conditions, true).await;
+    if worth_telling(before, &status.conditions, true) {
+        tell(context, &*organization, &status.conditions).await;
+    }
     objects.put_organization(status).await
 }
 
@@ -196,30 +215,38 @@ fn unmanaged(snapshot: &Snapshot, desired: &Desired) -> usize {
 }
 
 async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {
-    for (name, status) in statuses {
-        let Some(object) = objects.invites.get(name) else { continue };
-        let before = object.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-        tell(context, &**object, before, &status.conditions, false).await;
-    }
+    let told = statuses.iter().filter_map(|(name, status)| {
+        let object = objects.invites.get(name)?.clone();
+        let before = object.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
+        let after = status.conditions.clone();
+        worth_telling(&before, &after, false).then_some((object, after))
+    });
+    let told: Vec<_> = told.collect();
+    futures::stream::iter(told)
+        .for_each_concurrent(IN_FLIGHT, |(object, after)| async move { tell(context, &*object, &after).await })
+        .await;
 }
 
 /// An Event when somebody has to act, when that is over, and, for an Organization, when its state changes.
-async fn tell<K>(context: &Context, object: &K, before: &[Condition], after: &[Condition], all: bool)
+fn worth_telling(before: &[Condition], after: &[Condition], all: bool) -> bool {
+    let stalled = |conditions: &[Condition]| conditions.iter().any(|c| c.type_ == "Stalled");
+    let (Some(is), was) = (ready(after), ready(before)) else { return false };
+    let same = was.is_some_and(|was| was.status == is.status && was.reason == is.reason);
+    !same && is.reason != "Progressing" && (all || stalled(before) || stalled(after))
+}
+
+async fn tell<K>(context: &Context, object: &K, after: &[Condition])
 where
     K: kube::Resource<DynamicType = ()>,
 {
-    let ready = |conditions: &[Condition]| {
-        conditions.iter().find(|c| c.type_ == "Ready").map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
-    };
-    let stalled = |conditions: &[Condition]| conditions.iter().any(|c| c.type_ == "Stalled");
-    let Some((status, reason, message)) = ready(after) else { return };
-    let (was, is) = (stalled(before), stalled(after));
-    let same = ready(before).is_some_and(|(s, r, _)| s == status && r == reason);
-    if same || reason == "Progressing" || !(all || was || is) {
-        return;
+    if let Some(ready) = ready(after) {
+        let kind = if ready.status == "True" { EventType::Normal } else { EventType::Warning };
+        context.events.tell(object, kind, &ready.reason, &ready.message).await;
     }
-    let kind = if status == "True" { EventType::Normal } else { EventType::Warning };
-    context.events.tell(object, kind, &reason, &message).await;
+}
+
+fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == "Ready")
 }
 
 fn number(count: usize) -> i32 {

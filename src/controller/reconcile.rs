@@ -20,6 +20,7 @@ use crate::engine::rounds::{self, Stop};
 use crate::resources::{APPROVE_ANNOTATION, Organization};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -158,7 +159,13 @@ impl Pass<'_> {
         let Server { client, snapshot: Some(snapshot), interval, .. } = server else {
             return Ok((Plan::default(), Stop::Doubtful));
         };
-        let mut desk = Desk { context: self.context, objects, desired: self.desired, told: Instant::now() };
+        let mut desk = Desk {
+            context: self.context,
+            objects,
+            desired: self.desired,
+            pending: BTreeMap::new(),
+            told: Instant::now(),
+        };
         let mut pass = rounds::Pass {
             client,
             desired: self.desired,

@@ -150,10 +150,12 @@ fn judged(pending: usize, observes: bool, users: &[Person]) -> Verdict {
     let waits_for_roster = held.iter().any(|person| person.is_held_for(HeldReason::IncompleteRoster));
     if pending > 0 || waits_for_roster {
         let reason = if pending > 0 { "Progressing" } else { "IncompleteRoster" };
+        // No numbers: they would be written anew with every person. `counts` has them.
         let message = match pending {
-            0 => "the server's list of members is not complete; it is read again".to_owned(),
-            left => format!("{left} of {} people left", users.len().max(left)),
+            0 => "the server's list of members is not complete; it is read again",
+            _ => "not everybody is as declared yet",
         };
+        let message = message.to_owned();
         return Verdict { ready: false, reason, message, reconciling: true, stalled: false };
     }
     if let Some(person) = stalling {

@@ -60,6 +60,7 @@ pub struct Hands<'a, M, G> {
 }
 
 pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) -> Applied {
+    hands.memory.begin(plan);
     let removals = plan.steps.iter().filter(|step| step.action.removes()).count();
     let mut tally = Tally { done: 0, removed: 0 };
     let end = match hands.reserve(removals).await {
@@ -240,13 +241,12 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     async fn store_outcome(&mut self, guests: &[Guest]) -> Result<(), End> {
-        let invites: BTreeSet<String> = guests.iter().map(|guest| guest.invite.clone()).collect();
         for Guest { invite, email } in guests {
             if let Some(person) = self.ledger.person(invite, email).cloned() {
                 self.ledger.passing.unstored.insert((invite.clone(), email.clone()), person);
             }
         }
-        self.memory.record(self.ledger, &invites).await.map_err(End::Forgotten)?;
+        self.memory.record(self.ledger, guests).await.map_err(End::Forgotten)?;
         self.ledger.passing.unstored.clear();
         self.unmark();
         Ok(())

@@ -2,11 +2,15 @@
 //! Everything here is written *before* the act that it guards.
 
 use super::ledger::Ledger;
+use super::plan::{Guest, Plan};
 use super::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::future::Future;
 
 pub trait Memory: Send {
+    /// The plan that the following calls are about.
+    fn begin(&mut self, plan: &Plan);
+
     /// Before anything is done for these UserInvites: first status, then finalizer.
     fn prepare(
         &mut self,
@@ -17,12 +21,8 @@ pub trait Memory: Send {
     /// Stores the Organization's memory (target, mark, reservation, departures) by compare-and-swap.
     fn remember(&mut self, ledger: &Ledger) -> impl Future<Output = Result<(), Forgotten>> + Send;
 
-    /// Stores the outcome in these UserInvites at once.
-    fn record(
-        &mut self,
-        ledger: &Ledger,
-        invites: &BTreeSet<String>,
-    ) -> impl Future<Output = Result<(), Forgotten>> + Send;
+    /// Stores the outcome of a mail in the UserInvites of these people at once.
+    fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> impl Future<Output = Result<(), Forgotten>> + Send;
 
     /// Reads live whether the Organization still stands: people leave only while it does.
     fn stands(&mut self) -> impl Future<Output = Result<bool, Forgotten>> + Send;

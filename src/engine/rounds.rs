@@ -8,7 +8,7 @@ use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
 use super::observe::{Unobserved, confirm, observe_roster};
 use super::outcome;
-use super::plan::{Circumstances, Plan, plan};
+use super::plan::{Circumstances, Guest, Plan, plan};
 use super::reinvite::release_reinvited;
 use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
@@ -16,7 +16,6 @@ use super::visibility::learn_visibility;
 use crate::label_studio::{Boottime, Client, Edition, Error};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
@@ -179,9 +178,11 @@ async fn act<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>, made: &Plan) -> Resu
 /// Each address of the mark has its outcome: it is stored in the UserInvites, then the mark may go.
 async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgotten> {
     let marked = pass.ledger.in_flight.as_ref().map(|mark| mark.emails.clone()).unwrap_or_default();
-    let invites: BTreeSet<String> =
-        marked.iter().filter_map(|email| pass.desired.claimant(email)).map(|invite| invite.name.clone()).collect();
-    pass.memory.record(pass.ledger, &invites).await?;
+    let guests: Vec<Guest> = marked
+        .into_iter()
+        .filter_map(|email| Some(Guest { invite: pass.desired.claimant(&email)?.name.clone(), email }))
+        .collect();
+    pass.memory.record(pass.ledger, &guests).await?;
     pass.ledger.passing.unstored.clear();
     pass.ledger.in_flight = None;
     pass.ledger.passing.mark = None;
