@@ -151,6 +151,7 @@ async fn a_client_that_gives_up_on_a_slow_server_has_had_its_effect() {
 async fn a_server_that_was_killed_comes_back_on_its_port_with_what_it_knew() {
     let simulator = start(Options::default()).await;
     simulator.add_member("ann@example.com", "AN");
+    let _ = http();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let health = format!("{}/health", simulator.url());
     assert_eq!(client.get(&health).send().await.unwrap().status(), 200);

@@ -3,12 +3,14 @@
 
 use label_studio_simulator::{Options, Simulator};
 use serde_json::Value;
+use std::sync::LazyLock;
 
 pub async fn start(options: Options) -> Simulator {
     Simulator::start(options).await.unwrap()
 }
 
-pub fn http() -> reqwest::Client {
+/// One for all tests: making one reads every certificate of the machine.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
     // The second one to install it is told so, and that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // No redirects: the forms answer 302, and that is what is looked at.
@@ -18,6 +20,10 @@ pub fn http() -> reqwest::Client {
         .pool_max_idle_per_host(0)
         .build()
         .unwrap()
+});
+
+pub fn http() -> reqwest::Client {
+    CLIENT.clone()
 }
 
 pub struct Answer {
