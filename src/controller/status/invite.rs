@@ -1,0 +1,190 @@
+//! The status of a UserInvite.
+
+use super::{Verdict, conditions, number, reason_of, stalls};
+use crate::engine::ledger::InviteMemory;
+use crate::engine::target::TargetChanged;
+use crate::resources::{
+    HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition,
+};
+use jiff::Timestamp;
+
+/// What a UserInvite's Organization is up to.
+pub enum InviteSituation<'a> {
+    OrganizationMissing(&'a str),
+    /// It cannot act; why is told there.
+    OrganizationNotReady(&'a str),
+    Suspended(&'a str),
+    TargetChanged(&'a TargetChanged),
+    /// So much is left to do; `observes`: and nobody will.
+    Judged {
+        pending: usize,
+        observes: bool,
+    },
+    /// Its departures cannot be handed over: the Organization's list is full.
+    DeparturesFull,
+}
+
+pub fn invite_status(
+    invite: &UserInvite,
+    memory: &InviteMemory,
+    situation: &InviteSituation,
+    now: Timestamp,
+) -> UserInviteStatus {
+    let before = invite.status.clone().unwrap_or_default();
+    let generation = invite.metadata.generation;
+    let unchanged = before.observed_generation == generation && !before.conditions.is_empty();
+    let keeps = matches!(situation, InviteSituation::OrganizationNotReady(_) | InviteSituation::Suspended(_));
+    if unchanged && keeps {
+        // Its failure is the Organization's to tell, not copied into thousands.
+        return before;
+    }
+    let users: Vec<Person> = memory.users.values().cloned().collect();
+    let verdict = invite_verdict(situation, &users);
+    let known = match situation {
+        InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
+        InviteSituation::Suspended(_) | InviteSituation::TargetChanged(_) | InviteSituation::DeparturesFull => true,
+        InviteSituation::Judged { pending, observes } => *pending == 0 || *observes,
+    };
+    let accepted = accepted(&users, verdict.ready);
+    let mut conditions = conditions(&before.conditions, &verdict, generation, now);
+    conditions.push(condition(
+        &before.conditions,
+        "Accepted",
+        accepted.0,
+        if accepted.0 { "AllAccepted" } else { "Waiting" },
+        accepted.1,
+        generation,
+        now,
+    ));
+    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    UserInviteStatus {
+        observed_generation: if known { generation } else { before.observed_generation.or(Some(-1)) },
+        conditions,
+        target: memory.target.clone(),
+        counts: Some(counts(&users, invite.spec.emails.len())),
+        users,
+        last_handled_reinvite: memory.last_handled_reinvite.clone(),
+    }
+}
+
+fn invite_verdict(situation: &InviteSituation, users: &[Person]) -> Verdict {
+    match situation {
+        InviteSituation::OrganizationMissing(name) => Verdict {
+            ready: false,
+            reason: "OrganizationNotFound",
+            message: format!(
+                "spec.organizationRef: there is no Organization {name:?} in this namespace: create it, or name another"
+            ),
+            reconciling: true,
+            stalled: false,
+        },
+        InviteSituation::OrganizationNotReady(name) => Verdict {
+            ready: false,
+            reason: "OrganizationNotReady",
+            message: format!("the Organization {name:?} cannot act now; its conditions say why"),
+            reconciling: false,
+            stalled: false,
+        },
+        InviteSituation::Suspended(name) => Verdict {
+            ready: false,
+            reason: "OrganizationSuspended",
+            message: format!(
+                "the Organization {name:?} is suspended: nothing is read or written until spec.suspend is false"
+            ),
+            reconciling: false,
+            stalled: true,
+        },
+        InviteSituation::TargetChanged(changed) => Verdict {
+            ready: false,
+            reason: "TargetChanged",
+            message: changed.to_string(),
+            reconciling: false,
+            stalled: true,
+        },
+        InviteSituation::DeparturesFull => Verdict {
+            ready: false,
+            reason: "DeparturesFull",
+            message:
+                "the Organization's list of departures is full, so this UserInvite waits until some are carried out"
+                    .to_owned(),
+            reconciling: false,
+            stalled: true,
+        },
+        InviteSituation::Judged { pending, observes } => judged(*pending, *observes, users),
+    }
+}
+
+fn judged(pending: usize, observes: bool, users: &[Person]) -> Verdict {
+    let held: Vec<&Person> = users.iter().filter(|person| person.reason.is_some()).collect();
+    let stalling = held.iter().find(|person| stalls(person) && !agrees_with_winner(person));
+    if observes && pending > 0 {
+        let message = format!("{pending} people are not as declared; the Organization only observes (spec.mode)");
+        return Verdict { ready: false, reason: "ObserveOnly", message, reconciling: false, stalled: true };
+    }
+    let waits_for_roster = held.iter().any(|person| person.is_held_for(HeldReason::IncompleteRoster));
+    if pending > 0 || waits_for_roster {
+        let reason = if pending > 0 { "Progressing" } else { "IncompleteRoster" };
+        // No numbers: they would be written anew with every person. `counts` has them.
+        let message = match pending {
+            0 => "the server's list of members is not complete; it is read again",
+            _ => "not everybody is as declared yet",
+        };
+        let message = message.to_owned();
+        return Verdict { ready: false, reason, message, reconciling: true, stalled: false };
+    }
+    if let Some(person) = stalling {
+        let reason = reason_of(person);
+        return Verdict {
+            ready: false,
+            reason: reason.as_str(),
+            message: summary(&held),
+            reconciling: false,
+            stalled: true,
+        };
+    }
+    if held.is_empty() {
+        let message = "everybody is as declared".to_owned();
+        return Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false };
+    }
+    Verdict { ready: true, reason: "Held", message: summary(&held), reconciling: false, stalled: false }
+}
+
+fn counts(users: &[Person], wanted: usize) -> InviteCounts {
+    let of = |test: &dyn Fn(&Person) -> bool| number(users.iter().filter(|person| test(person)).count());
+    InviteCounts {
+        total: number(wanted),
+        active: of(&|p| p.state == PersonState::Active),
+        invited: of(&|p| matches!(p.state, PersonState::Invited | PersonState::Inviting)),
+        held: of(&|p| p.reason.is_some()),
+    }
+}
+
+fn accepted(users: &[Person], ready: bool) -> (bool, String) {
+    let open = users.iter().filter(|p| !matches!(p.state, PersonState::Active | PersonState::Deactivated)).count();
+    if open == 0 && ready {
+        (true, "everybody has accepted".to_owned())
+    } else {
+        (false, format!("{open} of {} people have not accepted yet", users.len()))
+    }
+}
+
+/// Two manifests with the same wish: nobody waits for that.
+fn agrees_with_winner(person: &Person) -> bool {
+    person.is_held_for(HeldReason::Conflict)
+        && person.message.as_deref().is_some_and(|message| message.starts_with(SAME_WISH))
+}
+
+/// Names at most three people.
+fn summary(held: &[&Person]) -> String {
+    let named: Vec<String> = held
+        .iter()
+        .take(3)
+        .map(|person| {
+            let reason = person.reason.as_deref().unwrap_or_default();
+            format!("{}: {reason}: {}", person.email.trim(), person.message.as_deref().unwrap_or_default())
+        })
+        .collect();
+    let more = held.len().saturating_sub(3);
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{rest}", named.join("; "))
+}

@@ -1,0 +1,49 @@
+//! One function builds the complete status of each kind. It is computed from what was found and what became of it,
+//! and holds no clock that ticks: when nothing changed, it is equal to what stands.
+
+mod invite;
+mod organization;
+
+pub use invite::{InviteSituation, invite_status};
+pub use organization::{OrganizationView, organization_status};
+
+use crate::resources::{HeldReason, Person, condition};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// Reasons a UserInvite may be Ready=False for, in the order in which they are told.
+struct Verdict {
+    ready: bool,
+    reason: &'static str,
+    message: String,
+    reconciling: bool,
+    stalled: bool,
+}
+
+/// `Ready`, and `Reconciling` or `Stalled` while true, never both (kstatus).
+fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let Verdict { ready, reason, message, reconciling, stalled } = verdict;
+    let mut conditions = vec![condition(before, "Ready", *ready, reason, message.clone(), generation, now)];
+    if *reconciling {
+        conditions.push(condition(before, "Reconciling", true, reason, message.clone(), generation, now));
+    } else if *stalled {
+        conditions.push(condition(before, "Stalled", true, reason, message.clone(), generation, now));
+    }
+    conditions
+}
+
+fn stalls(person: &Person) -> bool {
+    reason_of(person).stalls()
+}
+
+fn reason_of(person: &Person) -> HeldReason {
+    let word = person.reason.as_deref().unwrap_or_default();
+    HeldReason::ALL.into_iter().find(|reason| reason.as_str() == word).unwrap_or(HeldReason::Failed)
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The status of an Organization.
+
+use super::{Verdict, conditions, number, stalls};
+use crate::controller::situation::{Kind, Problem};
+use crate::engine::ledger::Ledger;
+use crate::engine::plan::Plan;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::target::TargetChanged;
+use crate::resources::{
+    HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, PlanStatus, Progress, condition,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// What is known of the Organization after a pass.
+#[derive(Default)]
+pub struct OrganizationView<'a> {
+    pub snapshot: Option<&'a Snapshot>,
+    pub plan: Option<&'a Plan>,
+    pub problem: Option<&'a Problem>,
+    pub target_changed: Option<&'a TargetChanged>,
+    pub unmanaged: usize,
+    pub progress: Option<Progress>,
+    pub handled_reconcile: Option<String>,
+}
+
+pub fn organization_status(
+    organization: &Organization,
+    ledger: &Ledger,
+    view: &OrganizationView,
+    now: Timestamp,
+) -> OrganizationStatus {
+    let before = organization.status.clone().unwrap_or_default();
+    let generation = organization.metadata.generation;
+    let verdict = organization_verdict(organization, view);
+    let mut conditions = conditions(&before.conditions, &verdict, generation, now);
+    conditions.extend(authenticated(&before.conditions, view, generation, now));
+    conditions.extend(members_synced(&before.conditions, view, generation, now));
+    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    let known = !verdict.reconciling;
+    OrganizationStatus {
+        observed_generation: if known { generation } else { before.observed_generation.or(Some(-1)) },
+        conditions,
+        edition: view.snapshot.map(|s| s.edition.to_string()).or(before.edition),
+        version: view.snapshot.map_or(before.version, |s| s.release.clone()),
+        target: ledger.target.clone(),
+        title: view.snapshot.map(|s| s.title.clone()).or(before.title),
+        owner: view.snapshot.map_or(before.owner, owner_address),
+        members: view.snapshot.map(|s| member_counts(s, view.unmanaged)).or(before.members),
+        plan: view.plan.map(plan_status).or(before.plan),
+        progress: view.progress.clone(),
+        in_flight: ledger.in_flight.clone(),
+        invitations_visible: ledger.invitations_visible,
+        departures: ledger.departures.clone(),
+        removals: ledger.removals.clone(),
+        approval: ledger.approval.clone(),
+        last_handled_reconcile_at: view.handled_reconcile.clone().or(before.last_handled_reconcile_at),
+    }
+}
+
+fn organization_verdict(organization: &Organization, view: &OrganizationView) -> Verdict {
+    let spec = &organization.spec;
+    if spec.suspend {
+        let message = "nothing is read or written until spec.suspend is false".to_owned();
+        return Verdict { ready: true, reason: "Suspended", message, reconciling: false, stalled: false };
+    }
+    if let Some(problem) = view.problem {
+        let stalled = problem.kind == Kind::Terminal;
+        let message = problem.message.clone();
+        return Verdict { ready: false, reason: problem.reason, message, reconciling: !stalled, stalled };
+    }
+    if let Some(changed) = view.target_changed {
+        let name = organization.metadata.name.as_deref().unwrap_or_default();
+        let message = changed.to_string().replace("<name>", name);
+        return Verdict { ready: false, reason: "TargetChanged", message, reconciling: false, stalled: true };
+    }
+    if spec.mode == Mode::Observe {
+        let left = view.plan.map_or(0, |plan| plan.steps.len());
+        let message = format!("{left} changes would be made; spec.mode is Observe, so none is");
+        return Verdict { ready: true, reason: "Observing", message, reconciling: false, stalled: false };
+    }
+    if let Some(plan) = view.plan {
+        let departing_held = plan.departing.values().flatten().find(|person| person.reason.is_some() && stalls(person));
+        if let Some(person) = departing_held.filter(|_| plan.departures_pending == 0) {
+            let message = format!(
+                "an access that no manifest grants any more still stands: {}: {}",
+                person.email,
+                person.message.clone().unwrap_or_default()
+            );
+            return Verdict { ready: false, reason: "DeparturesHeld", message, reconciling: false, stalled: true };
+        }
+        let own = plan.steps.iter().any(|step| step.cause == crate::engine::plan::Cause::Organization);
+        if plan.departures_pending > 0 || own {
+            let message = format!("{} departures wait or are under way", plan.departures_pending);
+            return Verdict { ready: false, reason: "Progressing", message, reconciling: true, stalled: false };
+        }
+    }
+    let message = "the organization is as declared".to_owned();
+    Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false }
+}
+
+fn authenticated(
+    before: &[Condition],
+    view: &OrganizationView,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Option<Condition> {
+    let known = match view.problem {
+        Some(problem) => problem.authenticated,
+        None => view.snapshot.map(|_| true),
+    };
+    let Some(signed_in) = known else {
+        // Not tried this time: what was known stays.
+        return before.iter().find(|c| c.type_ == "Authenticated").cloned();
+    };
+    let (reason, message) = match view.problem.filter(|_| !signed_in) {
+        Some(problem) => (problem.reason, problem.message.clone()),
+        None => ("TokenAccepted", "the server accepts the token".to_owned()),
+    };
+    Some(condition(before, "Authenticated", signed_in, reason, message, generation, now))
+}
+
+fn members_synced(
+    before: &[Condition],
+    view: &OrganizationView,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Option<Condition> {
+    let Some(plan) = view.plan else {
+        return before.iter().find(|c| c.type_ == "MembersSynced").cloned();
+    };
+    let left: usize = plan.pending.values().sum();
+    let stalled: usize = plan.held.iter().filter(|(reason, _)| reason.stalls()).map(|(_, who)| who.len()).sum();
+    let synced = left == 0 && stalled == 0;
+    let (reason, message) = match (left, stalled) {
+        (0, 0) => ("Synced", "everybody is as declared".to_owned()),
+        (0, held) => ("Held", format!("{held} people are held; status.plan.held says why")),
+        (left, held) => ("Progressing", format!("{left} people left, {held} held")),
+    };
+    Some(condition(before, "MembersSynced", synced, reason, message, generation, now))
+}
+
+fn plan_status(plan: &Plan) -> PlanStatus {
+    const LINES: usize = 50;
+    let mut steps: Vec<String> =
+        plan.steps.iter().take(LINES).map(|step| shortened(&step.action.to_string())).collect();
+    if plan.steps.len() > LINES {
+        steps.push(format!("and {} more", plan.steps.len() - LINES));
+    }
+    let held = plan.held.iter().map(|(reason, who)| HeldSummary {
+        reason: reason.to_string(),
+        digest: None,
+        count: number(who.len()),
+        who: who.iter().take(10).cloned().collect(),
+    });
+    PlanStatus {
+        steps,
+        step_count: number(plan.steps.len()),
+        held_count: number(plan.held_count()),
+        held: held.collect(),
+    }
+}
+
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 200;
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    line.chars().take(LONGEST).chain(std::iter::once('…')).collect()
+}
+
+fn member_counts(snapshot: &Snapshot, unmanaged: usize) -> MemberCounts {
+    let counts = snapshot.counts();
+    MemberCounts {
+        active: number(counts.active),
+        pending: number(counts.pending),
+        invited: number(counts.invited),
+        deactivated: number(counts.deactivated),
+        unmanaged: number(unmanaged),
+    }
+}
+
+fn owner_address(snapshot: &Snapshot) -> Option<String> {
+    let owner = snapshot.owner?;
+    snapshot.members().find(|(_, member)| member.user_id == owner).map(|(_, member)| member.email.clone())
+}

@@ -1,0 +1,177 @@
+//! The status of both kinds, without a cluster.
+
+use super::*;
+use crate::controller::situation::Problem;
+use crate::engine::ledger::{InviteMemory, Ledger};
+use crate::engine::plan::{Action, Cause, Plan, Step};
+use crate::label_studio::Role;
+use crate::resources::{
+    DeletionPolicy, Departure, InFlight, InviteRole, Organization, OrganizationRef, PersonState, RemovalBucket,
+    UserInvite, UserInviteSpec, folded,
+};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+fn noon() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
+fn invite(generation: i64) -> UserInvite {
+    let spec = UserInviteSpec {
+        organization_ref: OrganizationRef { name: "acme".to_owned() },
+        emails: vec!["ann@example.com".to_owned()],
+        role: InviteRole::Annotator,
+        deletion_policy: DeletionPolicy::Deactivate,
+    };
+    let mut invite = UserInvite::new("people", spec);
+    invite.metadata.generation = Some(generation);
+    invite
+}
+
+fn organization() -> Organization {
+    let spec = serde_json::json!({"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}});
+    let mut organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
+    organization.metadata.generation = Some(3);
+    organization
+}
+
+fn person(state: PersonState, reason: Option<HeldReason>) -> Person {
+    let mut person = Person::new("ann@example.com", state);
+    person.reason = reason.map(|reason| reason.to_string());
+    person
+}
+
+fn memory(person: Person) -> InviteMemory {
+    InviteMemory { users: [(folded(&person.email), person)].into(), ..InviteMemory::default() }
+}
+
+fn has(conditions: &[Condition], kind: &str, status: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == kind && c.status == status)
+}
+
+#[test]
+fn what_did_not_change_is_equal_and_keeps_its_times() {
+    let mut object = invite(1);
+    let memory = memory(person(PersonState::Active, None));
+    let done = InviteSituation::Judged { pending: 0, observes: false };
+    let first = invite_status(&object, &memory, &done, noon());
+    object.status = Some(first.clone());
+    assert_eq!(first, invite_status(&object, &memory, &done, noon() + SignedDuration::from_hours(1)));
+
+    let mut object = organization();
+    let ledger = Ledger::default();
+    let plan = Plan::default();
+    let view = || OrganizationView { plan: Some(&plan), ..Default::default() };
+    let first = organization_status(&object, &ledger, &view(), noon());
+    object.status = Some(first.clone());
+    assert_eq!(first, organization_status(&object, &ledger, &view(), noon() + SignedDuration::from_hours(1)));
+}
+
+#[test]
+fn the_generation_moves_only_with_its_outcome() {
+    let mut object = invite(1);
+    let memory = memory(person(PersonState::Active, None));
+    let under_way = InviteSituation::Judged { pending: 1, observes: false };
+    let status = invite_status(&object, &memory, &under_way, noon());
+    assert_eq!(status.observed_generation, Some(-1));
+    assert!(has(&status.conditions, "Ready", "False") && has(&status.conditions, "Reconciling", "True"));
+    object.status = Some(status);
+    let done = InviteSituation::Judged { pending: 0, observes: false };
+    let status = invite_status(&object, &memory, &done, noon());
+    assert_eq!(status.observed_generation, Some(1));
+    assert!(has(&status.conditions, "Ready", "True") && !has(&status.conditions, "Reconciling", "True"));
+}
+
+#[test]
+fn a_failure_of_the_organization_is_not_copied_into_what_was_observed() {
+    let mut object = invite(1);
+    let memory = memory(person(PersonState::Active, None));
+    object.status =
+        Some(invite_status(&object, &memory, &InviteSituation::Judged { pending: 0, observes: false }, noon()));
+    let failing = InviteSituation::OrganizationNotReady("acme");
+    assert_eq!(object.status, Some(invite_status(&object, &memory, &failing, noon())));
+    object.metadata.generation = Some(2);
+    let edited = invite_status(&object, &memory, &failing, noon());
+    assert!(has(&edited.conditions, "Ready", "False"));
+    assert!(!has(&edited.conditions, "Stalled", "True") && !has(&edited.conditions, "Reconciling", "True"));
+    assert_eq!(edited.users.len(), 1, "nothing is lost");
+    assert_eq!(edited.observed_generation, Some(1));
+}
+
+#[test]
+fn each_reason_either_stalls_or_does_not_and_never_both_reconciles_and_stalls() {
+    for reason in HeldReason::ALL {
+        for pending in [0, 1] {
+            let held = memory(person(PersonState::Held, Some(reason)));
+            let situation = InviteSituation::Judged { pending, observes: false };
+            let status = invite_status(&invite(1), &held, &situation, noon());
+            let stalled = has(&status.conditions, "Stalled", "True");
+            let reconciling = has(&status.conditions, "Reconciling", "True");
+            assert!(!(stalled && reconciling), "{reason}");
+            assert_eq!(stalled, reason.stalls() && pending == 0, "{reason}");
+            let waits = pending > 0 || reason == HeldReason::IncompleteRoster;
+            assert_eq!(reconciling, waits, "{reason}");
+            assert_eq!(has(&status.conditions, "Ready", "True"), !stalled && !reconciling, "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_problem_is_told_with_its_reason_and_keeps_what_was_known() {
+    let mut object = organization();
+    object.status = Some(crate::resources::OrganizationStatus {
+        title: Some("Acme".to_owned()),
+        edition: Some("Enterprise".to_owned()),
+        ..Default::default()
+    });
+    let problem = Problem::stalled("Unauthorized", "no".to_owned()).unauthenticated();
+    let view = OrganizationView { problem: Some(&problem), ..Default::default() };
+    let status = organization_status(&object, &Ledger::default(), &view, noon());
+    assert_eq!(status.title.as_deref(), Some("Acme"));
+    assert!(has(&status.conditions, "Authenticated", "False") && has(&status.conditions, "Stalled", "True"));
+    assert_eq!(status.observed_generation, Some(3));
+}
+
+#[test]
+fn the_longest_status_stays_under_700_kilobytes() {
+    let long = |n: usize| format!("{}{n:04}@example.com", "a".repeat(238));
+    let longest = |n: usize| {
+        let mut person = Person::new(&long(n), PersonState::Leaving);
+        person.role = Some("Administrator".to_owned());
+        person.message = Some("m".repeat(200));
+        person.reason = Some(HeldReason::ManagedByIdentityProvider.to_string());
+        (person.user_id, person.attempts) = (Some(i64::MAX), Some(i32::MAX));
+        person.invited_at = Some(Time(noon()));
+        person.since = Some(Time(noon()));
+        person.seat_since = Some(Time(noon()));
+        person
+    };
+    let mut ledger = Ledger::default();
+    let users: Vec<Person> = (0..500).map(longest).collect();
+    let policy = DeletionPolicy::Deactivate;
+    while serde_json::to_vec(&ledger.departures).unwrap().len() < 400_000 {
+        let from = "n".repeat(253);
+        ledger.departures.push(Departure { users: users[..50].to_vec(), policy, from, since: Time(noon()) });
+    }
+    ledger.in_flight =
+        Some(InFlight { id: "i".repeat(36), started_at: Time(noon()), emails: (0..50).map(long).collect() });
+    ledger.removals = (0..26).map(|_| RemovalBucket { hour: Time(noon()), base: i32::MAX, count: i32::MAX }).collect();
+    let mut plan = Plan::default();
+    for n in 0..500 {
+        let action = Action::SetRole { user_id: 1, email: long(n), from: Role::Manager, to: Role::Annotator };
+        plan.steps.push(Step { cause: Cause::Invite("people".to_owned()), action });
+    }
+    for reason in HeldReason::ALL {
+        plan.held.insert(reason, (0..500).map(long).collect());
+    }
+    let view = OrganizationView { plan: Some(&plan), ..Default::default() };
+    let status = organization_status(&organization(), &ledger, &view, noon());
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size < 700_000, "{size}");
+
+    let users = (0..1500).map(longest).map(|person| (folded(&person.email), person)).collect();
+    let memory = InviteMemory { users, ..InviteMemory::default() };
+    let judged = InviteSituation::Judged { pending: 0, observes: false };
+    let size = serde_json::to_vec(&invite_status(&invite(1), &memory, &judged, noon())).unwrap().len();
+    assert!(size < 1_400_000, "{size}: the API server takes one and a half megabytes");
+}
