@@ -53,7 +53,7 @@ async fn show(operator: std::path::PathBuf) -> anyhow::Result<()> {
     played?;
 
     let ended = operator.terminate().await?;
-    println!("\nThe operator was asked to stop and ended after {:.1} s ({}).", ended.took.as_secs_f64(), ended.status);
+    println!("\nThe operator was asked to stop and ended after {} ms ({}).", ended.took.as_millis(), ended.status);
     Ok(())
 }
 
