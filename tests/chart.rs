@@ -1,0 +1,450 @@
+//! The chart with real Helm on the real control plane: every switch, typing errors, and a release from its installation to
+//! what its removal leaves.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+use label_studio_harness::{ControlPlane, RunFolder, checkout, eventually};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(40);
+const NAME: &str = "label-studio-operator";
+
+fn chart() -> String {
+    checkout().join("charts").join(NAME).to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn it_has_nothing_to_be_told_by_the_linter_and_the_version_of_the_program() {
+    let plane = ControlPlane::shared().await;
+    plane.helm().answer(&["lint", "--strict", &chart()]).await.unwrap();
+    let about = plane.helm().answer(&["show", "chart", &chart()]).await.unwrap();
+    let version = format!("appVersion: {}", env!("CARGO_PKG_VERSION"));
+    assert!(about.lines().any(|line| line == version), "{about}");
+}
+
+/// A value of the chart, and where in which kind of object it has to be found.
+fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
+    let digest = format!("sha256:{}", "0f".repeat(32));
+    let pod = "/spec/template/spec";
+    let image = "/spec/template/spec/containers/0/image";
+    let env = "/spec/template/spec/containers/0/env";
+    let version = env!("CARGO_PKG_VERSION");
+    let events = json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]});
+    let proxy = json!({"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"});
+    let toleration = json!({"key": "people", "operator": "Exists", "effect": "NoSchedule"});
+    let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
+    vec![
+        ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
+        ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
+        ("image.repository", json!("example.com/it"), "Deployment", image, json!(format!("example.com/it:{version}"))),
+        ("image.tag", json!("1.2.3"), "Deployment", image, json!(format!("{NAME}:1.2.3"))),
+        ("image.digest", json!(digest), "Deployment", image, json!(format!("{NAME}@{digest}"))),
+        (
+            "image.pullPolicy",
+            json!("Never"),
+            "Deployment",
+            "/spec/template/spec/containers/0/imagePullPolicy",
+            json!("Never"),
+        ),
+        (
+            "imagePullSecrets",
+            json!([{"name": "registry"}]),
+            "Deployment",
+            "/spec/template/spec/imagePullSecrets",
+            json!({"name": "registry"}),
+        ),
+        (
+            "log.format",
+            json!("text"),
+            "Deployment",
+            env,
+            json!({"name": "LABEL_STUDIO_OPERATOR_LOG_FORMAT", "value": "text"}),
+        ),
+        (
+            "log.filter",
+            json!("debug"),
+            "Deployment",
+            env,
+            json!({"name": "LABEL_STUDIO_OPERATOR_LOG", "value": "debug"}),
+        ),
+        (
+            "serviceAccount.annotations",
+            json!({"example.com/role": "1234"}),
+            "ServiceAccount",
+            "/metadata/annotations/example.com~1role",
+            json!("1234"),
+        ),
+        ("env", json!([proxy]), "Deployment", env, proxy),
+        (
+            "resources",
+            json!({"limits": {"memory": "1Gi"}}),
+            "Deployment",
+            "/spec/template/spec/containers/0/resources/limits/memory",
+            json!("1Gi"),
+        ),
+        (
+            "podAnnotations",
+            json!({"example.com/on": "true"}),
+            "Deployment",
+            "/spec/template/metadata/annotations/example.com~1on",
+            json!("true"),
+        ),
+        ("podLabels", json!({"team": "42"}), "Deployment", "/spec/template/metadata/labels/team", json!("42")),
+        ("nodeSelector", json!({"disk": "1"}), "Deployment", "/spec/template/spec/nodeSelector/disk", json!("1")),
+        ("tolerations", json!([toleration]), "Deployment", "/spec/template/spec/tolerations", toleration),
+        (
+            "affinity",
+            json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}),
+            "Deployment",
+            "/spec/template/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution",
+            term,
+        ),
+        ("priorityClassName", json!("7"), "Deployment", "/spec/template/spec/priorityClassName", json!("7")),
+        ("crds.install", json!(false), "Deployment", pod, Value::Null),
+    ]
+}
+
+#[tokio::test]
+async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
+    let plane = ControlPlane::shared().await;
+    let own = plane.namespace("switches").await.unwrap();
+    // What a YAML reader could take for a number.
+    for namespace in ["2024", "1e3"] {
+        plane.kubectl().answer(&["create", "namespace", namespace]).await.unwrap();
+    }
+    let usual = rendered(plane, &own, NAME, &[]).await;
+    assert_eq!(of(&usual, "CustomResourceDefinition", "/kind").len(), 2);
+    assert_eq!(of(&usual, "Role", "/metadata/namespace"), [json!(own)]);
+    let mut tried = BTreeSet::new();
+    for (path, value, kind, pointer, wanted) in switches(&["1e3", "2024"]) {
+        tried.insert(path.to_owned());
+        let set = format!("{path}={value}");
+        let objects = rendered(plane, &own, NAME, &[&set]).await;
+        if path == "crds.install" {
+            assert!(of(&objects, "CustomResourceDefinition", "/kind").is_empty());
+        } else {
+            let found = of(&objects, kind, pointer);
+            assert!(found.contains(&wanted), "{set}: {wanted} is not in {found:?}");
+            let found = of(&usual, kind, pointer);
+            assert!(!found.contains(&wanted), "{set} changes nothing: {found:?}");
+        }
+        match path {
+            "watch.namespaces" => assert_eq!(of(&objects, kind, pointer), [json!("1e3"), json!("2024")]),
+            "watch.allNamespaces" => assert!(of(&objects, "Role", "/kind").is_empty()),
+            _ => assert_eq!(of(&objects, "ClusterRole", "/rules").len(), 1, "{set} widens the rights"),
+        }
+    }
+    let schema = std::fs::read_to_string(Path::new(&chart()).join("values.schema.json")).unwrap();
+    let mut known = BTreeSet::new();
+    leaves("", &serde_json::from_str(&schema).unwrap(), &mut known);
+    assert_eq!(tried, known, "a value without a test, or a test without a value");
+
+    // Names that are not usual: digits alone, and the longest ones.
+    rendered(plane, "2024", "7", &[]).await;
+    rendered(plane, &own, &"r".repeat(53), &[]).await;
+}
+
+/// What the API server would hold after an installation. It checks each field; a warning is an error here.
+async fn rendered(plane: &ControlPlane, namespace: &str, release: &str, values: &[&str]) -> Vec<Value> {
+    let chart = chart();
+    let mut arguments = vec!["template", release, &chart, "--namespace", namespace];
+    for value in values {
+        arguments.extend(["--set-json", value]);
+    }
+    let manifest = plane.helm().answer(&arguments).await.unwrap();
+    let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "json", "-f", "-"];
+    let answer = plane.kubectl().run(&apply, &manifest).await.unwrap();
+    assert!(
+        answer.code == 0 && answer.stderr.is_empty(),
+        "{release} in {namespace} with {values:?}: {}",
+        answer.stderr
+    );
+    let objects = serde_json::from_str::<Value>(&answer.stdout).unwrap()["items"].as_array().unwrap().clone();
+    for rule in objects.iter().filter_map(|object| object["rules"].as_array()).flatten() {
+        assert!(!rule.to_string().contains('*'), "a wildcard: {rule}");
+    }
+    objects
+}
+
+/// What stands there in every object of the kind; lists are taken apart.
+fn of(objects: &[Value], kind: &str, pointer: &str) -> Vec<Value> {
+    let objects = objects.iter().filter(|object| object["kind"] == kind);
+    let found = objects.filter_map(|object| object.pointer(pointer).cloned());
+    found.flat_map(|found| if let Value::Array(list) = found { list } else { vec![found] }).collect()
+}
+
+/// Every value that the schema allows, as `log.format`.
+fn leaves(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
+    let Some(properties) = schema["properties"].as_object() else {
+        found.insert(path.to_owned());
+        return;
+    };
+    for (name, schema) in properties {
+        match path {
+            // Helm's own, for charts that contain charts.
+            "" if name == "global" => {}
+            "" => leaves(name, schema, found),
+            _ => leaves(&format!("{path}.{name}"), schema, found),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
+    let plane = ControlPlane::shared().await;
+    for (value, words) in [
+        ("wach.allNamespaces=true", "additional properties 'wach' not allowed"),
+        ("watch.namespace=a", "at '/watch': additional properties 'namespace' not allowed"),
+        ("watch.namespaces=a", "at '/watch/namespaces': got string, want array"),
+        ("watch.namespaces={A_b}", "at '/watch/namespaces/0': 'A_b' does not match pattern"),
+        ("watch.allNamespaces=yes", "at '/watch/allNamespaces': got string, want boolean"),
+        ("watch.allNamespaces=true,watch.namespaces={a}", "choose one of the two"),
+        ("crds.instal=false", "at '/crds': additional properties 'instal' not allowed"),
+        ("image.repository=", "at '/image/repository': minLength"),
+        ("image.digest=latest", "at '/image/digest': 'latest' does not match pattern"),
+        ("image.pullPolicy=Sometimes", "at '/image/pullPolicy': value must be one of 'Always'"),
+        ("log.fromat=json", "at '/log': additional properties 'fromat' not allowed"),
+        ("log.format=yaml", "at '/log/format': value must be one of 'text', 'json'"),
+        ("resource.limits.memory=1Gi", "additional properties 'resource' not allowed"),
+        ("podLabels.team=42", "at '/podLabels/team': got number, want string"),
+    ] {
+        let answer = plane.helm().run(&["template", NAME, &chart(), "--set", value], "").await.unwrap();
+        assert_ne!(answer.code, 0, "{value} was taken");
+        assert!(answer.stderr.contains(words), "{value}: {}", answer.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_release_is_installed_upgraded_with_new_fields_and_removed_without_the_data() {
+    let plane = ControlPlane::shared().await;
+    let (helm, kubectl) = (plane.helm(), plane.kubectl());
+    let namespace = plane.namespace("release").await.unwrap();
+    let other = plane.namespace("other").await.unwrap();
+    for namespace in [&namespace, &other] {
+        let restricted = "pod-security.kubernetes.io/enforce=restricted";
+        kubectl.answer(&["label", "namespace", namespace, restricted]).await.unwrap();
+    }
+    let folder = RunFolder::new("chart").unwrap();
+    let here = ["--namespace", &namespace];
+
+    // What people get is a package; the CRDs have to be in it.
+    let destination = folder.path().to_str().unwrap();
+    helm.answer(&["package", &chart(), "--destination", destination]).await.unwrap();
+    let package = format!("{destination}/{NAME}-{}.tgz", env!("CARGO_PKG_VERSION"));
+    let before = chart_of_yesterday(&folder);
+
+    let notes = helm.answer(&[&["install", NAME, &before], &here[..]].concat()).await.unwrap();
+    for crd in ["crd/organizations.labelstudio.rs", "crd/userinvites.labelstudio.rs"] {
+        kubectl.answer(&["wait", "--for=condition=Established", "--timeout=40s", crd]).await.unwrap();
+    }
+    let deployment = get(plane, &namespace, &format!("deployment/{NAME}")).await;
+    assert_hardened(&deployment["spec"]["template"]["spec"]);
+    assert_known_environment(&deployment["spec"]["template"]["spec"]["containers"][0]["env"]);
+    pod_is_pending(plane, &namespace).await;
+    assert_eq!(get(plane, &namespace, &format!("serviceaccount/{NAME}")).await["automountServiceAccountToken"], false);
+    for kind in ["role", "rolebinding", "clusterrole", "clusterrolebinding"] {
+        get(plane, &namespace, &format!("{kind}/{NAME}-{namespace}")).await;
+    }
+    assert_rights(plane, &namespace, &other).await;
+
+    // Suspend is unknown yesterday, and known after the upgrade.
+    let organization = json!({
+        "apiVersion": "labelstudio.rs/v1alpha1", "kind": "Organization", "metadata": {"name": "acme"},
+        "spec": {"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}, "suspend": true}
+    })
+    .to_string();
+    let apply = [&["apply", "-f", "-"], &here[..]].concat();
+    let refused = eventually("the kind is served", SOON, async || {
+        let refused = kubectl.run(&apply, &organization).await?;
+        Ok((!refused.stderr.contains("no matches for kind")).then_some(refused))
+    });
+    let refused = refused.await.unwrap();
+    assert!(refused.stderr.contains("unknown field \"spec.suspend\""), "{refused:?}");
+    helm.answer(&[&["upgrade", NAME, &package], &here[..]].concat()).await.unwrap();
+    eventually("the new field is known", SOON, async || Ok(Some(kubectl.run(&apply, &organization).await?.ok()?)))
+        .await
+        .unwrap();
+    let example = notes.split("<<END\n").nth(1).unwrap().split("     END\n").next().unwrap();
+    kubectl.run(&[&["apply", "--dry-run=server", "-f", "-"], &here[..]].concat(), example).await.unwrap().ok().unwrap();
+
+    // Rights follow the switch, there and back.
+    let upgrade = [&["upgrade", NAME, &package, "--reset-values"], &here[..]].concat();
+    helm.answer(&[&upgrade[..], &["--set", "watch.allNamespaces=true"]].concat()).await.unwrap();
+    eventually("it may look everywhere", SOON, async || {
+        Ok(may(plane, &namespace, "get secrets", &other).await.then_some(()))
+    })
+    .await
+    .unwrap();
+    helm.answer(&upgrade).await.unwrap();
+    assert_kept_to_itself(plane, &namespace, &other).await;
+
+    // A second release, of the same name, beside it.
+    let there = ["--namespace", &other];
+    let beside = [&["install", NAME, &package, "--set", "crds.install=false"], &there[..]].concat();
+    helm.answer(&beside).await.unwrap();
+    assert_kept_to_itself(plane, &other, &namespace).await;
+    helm.answer(&[&["uninstall", NAME], &there[..]].concat()).await.unwrap();
+    assert_kept_to_itself(plane, &namespace, &other).await;
+
+    helm.answer(&[&["uninstall", NAME], &here[..]].concat()).await.unwrap();
+    let left = "deployment,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding";
+    let selector = format!("app.kubernetes.io/name={NAME}");
+    let left = [&["get", left, "--selector", &selector, "-o", "name", "--ignore-not-found"], &here[..]].concat();
+    assert_eq!(kubectl.answer(&left).await.unwrap(), "");
+    assert_eq!(get(plane, &namespace, "organization/acme").await["spec"]["suspend"], true);
+    get(plane, &namespace, "crd/userinvites.labelstudio.rs").await;
+
+    // Another release does not take the kinds by accident, but it can take them.
+    let elsewhere = [&["install", NAME, &package], &there[..]].concat();
+    let refused = helm.run(&elsewhere, "").await.unwrap();
+    assert!(refused.stderr.contains("release-namespace"), "{refused:?}");
+    helm.answer(&[&elsewhere[..], &["--take-ownership"]].concat()).await.unwrap();
+    assert_kept_to_itself(plane, &other, &namespace).await;
+    helm.answer(&[&["uninstall", NAME], &there[..]].concat()).await.unwrap();
+    get(plane, &namespace, "organization/acme").await;
+}
+
+/// The same chart before there was a field `suspend`.
+fn chart_of_yesterday(folder: &RunFolder) -> String {
+    let copy = folder.file("yesterday").to_str().unwrap().to_owned();
+    // -L: the CRDs are symbolic links.
+    let copied = std::process::Command::new("cp").args(["-RL", &chart(), &copy]).status().unwrap();
+    assert!(copied.success());
+    let crd = Path::new(&copy).join("files/crds/organizations.labelstudio.rs.yaml");
+    let text = std::fs::read_to_string(&crd).unwrap();
+    let mut inside = false;
+    let kept = text.lines().filter(|line| {
+        let depth = line.len() - line.trim_start().len();
+        inside = *line == "              suspend:" || (inside && depth > 14);
+        !inside
+    });
+    let kept = kept.collect::<Vec<_>>().join("\n");
+    assert_ne!(kept, text.trim_end());
+    std::fs::write(&crd, kept + "\n").unwrap();
+    copy
+}
+
+async fn get(plane: &ControlPlane, namespace: &str, what: &str) -> Value {
+    let answer = plane.kubectl().answer(&["get", what, "-o", "json", "--namespace", namespace]).await.unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+fn assert_hardened(pod: &Value) {
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_ne!(pod["securityContext"]["runAsUser"], 0);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(pod["enableServiceLinks"], false);
+    assert_eq!(pod["serviceAccountName"], NAME);
+    for shared in ["hostNetwork", "hostPID", "hostIPC", "volumes"] {
+        assert!(pod[shared].is_null(), "{shared}");
+    }
+    let containers = pod["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 1);
+    let security = json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}
+    });
+    assert_eq!(containers[0]["securityContext"], security);
+    assert!(containers[0]["resources"]["limits"]["memory"].is_string());
+}
+
+/// A name that the program does not read would be a switch that does nothing.
+fn assert_known_environment(environment: &Value) {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_label-studio-operator")).args(["run", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    for variable in environment.as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        assert!(help.contains(&format!("{name}=")), "{name} is not in\n{help}");
+    }
+}
+
+/// There is no node, so this is as far as a Pod comes.
+async fn pod_is_pending(plane: &ControlPlane, namespace: &str) {
+    let pod = eventually("a Pod of the Deployment", SOON, async || {
+        let pods = get(plane, namespace, "pods").await;
+        Ok(pods["items"].as_array().unwrap().first().cloned())
+    })
+    .await
+    .unwrap();
+    assert_eq!(pod["status"]["phase"], "Pending");
+    assert_eq!(pod["metadata"]["ownerReferences"][0]["kind"], "ReplicaSet");
+    let set = format!("replicaset/{}", pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap());
+    let set = get(plane, namespace, &set).await;
+    assert_eq!(set["metadata"]["ownerReferences"][0]["name"], NAME);
+    assert_hardened(&pod["spec"]);
+}
+
+/// May the ServiceAccount of the release in `home` do it in the namespace?
+async fn may(plane: &ControlPlane, home: &str, deed: &str, namespace: &str) -> bool {
+    let account = format!("--as=system:serviceaccount:{home}:{NAME}");
+    let (verb, resource) = deed.split_once(' ').unwrap();
+    // In words of can-i, what follows the slash is a name.
+    let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+    let part = format!("--subresource={part}");
+    let question = ["auth", "can-i", verb, resource, &part, &account, "--namespace", namespace];
+    let answer = plane.kubectl().run(&question, "").await.unwrap();
+    match answer.stdout.trim() {
+        "yes" => true,
+        "no" => false,
+        _ => panic!("{answer:?}"),
+    }
+}
+
+/// All that the operator needs in its namespace, and little else.
+async fn assert_rights(plane: &ControlPlane, home: &str, other: &str) {
+    assert_kept_to_itself(plane, home, other).await;
+    for deed in [
+        "list organizations.labelstudio.rs",
+        "watch organizations.labelstudio.rs",
+        "update organizations.labelstudio.rs/status",
+        "update organizations.labelstudio.rs/finalizers",
+        "watch userinvites.labelstudio.rs",
+        "patch userinvites.labelstudio.rs",
+        "update userinvites.labelstudio.rs/status",
+        "watch secrets",
+        "get configmaps",
+        "create events.events.k8s.io",
+    ] {
+        assert!(may(plane, home, deed, home).await, "it may not {deed}");
+    }
+    for deed in [
+        "create secrets",
+        "update secrets",
+        "delete userinvites.labelstudio.rs",
+        "patch organizations.labelstudio.rs",
+        "create pods",
+        "create serviceaccounts/token",
+        "create rolebindings.rbac.authorization.k8s.io",
+    ] {
+        assert!(!may(plane, home, deed, home).await, "it may {deed}");
+    }
+}
+
+/// It works at home, and may do nothing at all in another namespace.
+async fn assert_kept_to_itself(plane: &ControlPlane, home: &str, other: &str) {
+    // Rights are read from a cache of the API server.
+    eventually("rights at home alone", SOON, async || {
+        let (here, there) = (may(plane, home, "get secrets", home).await, may(plane, home, "get secrets", other).await);
+        Ok((here && !there).then_some(()))
+    })
+    .await
+    .unwrap();
+    let own = json!({"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [home], "verbs": ["get"]});
+    assert_eq!(rules(plane, home, other).await, [own]);
+}
+
+/// Everything that the ServiceAccount may do in a namespace, but for asking what it may do.
+async fn rules(plane: &ControlPlane, home: &str, namespace: &str) -> Vec<Value> {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace}
+    });
+    let account = format!("--as=system:serviceaccount:{home}:{NAME}");
+    // Its rights do not reach to what kubectl would check it with.
+    let question = ["create", "--validate=false", "-f", "-", "-o", "json", &account];
+    let answer = plane.kubectl().run(&question, &review.to_string()).await.unwrap().ok().unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let rules = answer["status"]["resourceRules"].as_array().unwrap().iter();
+    rules.filter(|rule| !rule["resources"][0].as_str().unwrap().starts_with("selfsubject")).cloned().collect()
+}
