@@ -94,7 +94,7 @@ async fn run(scale: &Scale) -> Measured {
         "url": simulator.url(), "credentials": {"secretRef": {"name": "label-studio"}}, "interval": "1h",
         "rateLimit": {"requestsPerSecond": RATE, "burst": 1}
     });
-    let organization = object("Organization", "acme", spec);
+    let organization = object("Organization", "acme", &spec);
     organizations.create(&PostParams::default(), &organization).await.unwrap();
 
     let binary = env!("CARGO_BIN_EXE_label-studio-operator");
@@ -196,10 +196,10 @@ async fn create(invites: &Api<DynamicObject>, scale: &Scale, prefix: &str, peopl
 
 async fn create_one(invites: &Api<DynamicObject>, name: &str, role: &str, emails: &[String]) {
     let spec = json!({"organizationRef": {"name": "acme"}, "emails": emails, "role": role});
-    invites.create(&PostParams::default(), &object("UserInvite", name, spec)).await.unwrap();
+    invites.create(&PostParams::default(), &object("UserInvite", name, &spec)).await.unwrap();
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> DynamicObject {
+fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
     let object = json!({
         "apiVersion": "labelstudio.rs/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec
     });

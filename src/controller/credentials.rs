@@ -127,7 +127,7 @@ impl References {
                 "SecretUnreadable",
                 format!("{field}: {at} in namespace {namespace:?} cannot be read: {error}"),
             )),
-            Sight::Unknown => Err(Problem::waiting(
+            Sight::Unknown => Err(Problem::transient(
                 "SecretUnreadable",
                 format!("{field}: {at} in namespace {namespace:?} is not read yet: the API server does not answer"),
             )),
@@ -141,7 +141,13 @@ impl Watch {
         let (tell, looked) = channel::channel(false);
         let into = seen.clone();
         let put = move |sight: Sight| {
-            *into.lock().unwrap_or_else(PoisonError::into_inner) = sight;
+            let mut known = into.lock().unwrap_or_else(PoisonError::into_inner);
+            // A watch that fails for a moment takes nothing away that was read before.
+            if matches!((&*known, &sight), (Sight::Data(_), Sight::Unreadable(_))) {
+                return;
+            }
+            *known = sight;
+            drop(known);
             // The pass that started the watch waits for its first look; only what comes later wakes.
             if tell.send_replace(true) {
                 wake.send_modify(|count| *count += 1);

@@ -33,7 +33,7 @@ pub async fn without_organization(
         let name = invite.name_any();
         let memory = ledger.invites.get(&name).cloned().unwrap_or_default();
         let situation = InviteSituation::OrganizationMissing(&key.name);
-        waiting.push((name, invite_status(invite, &memory, &situation, now)));
+        waiting.push((name, invite_status(invite, &memory, &situation, invite.metadata.generation, now)));
     }
     objects.put_invites(waiting).await?;
     let finalized: Vec<String> =

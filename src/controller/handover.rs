@@ -5,7 +5,7 @@
 use super::Context;
 use super::objects::Objects;
 use super::status::{InviteSituation, invite_status};
-use crate::engine::ledger::Ledger;
+use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::must_depart;
 use crate::resources::{DeletionPolicy, Departure, Mode, Person, PersonState, UserInvite, folded, seconds};
@@ -37,7 +37,7 @@ pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Le
     for invite in dying {
         let name = invite.name_any();
         // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that.
-        if stands && !observes {
+        if stands && !observes && is_of_this_target(ledger, &name) {
             let departure = departure(&invite, ledger);
             if !record(ledger, departure) {
                 handed.waiting.push(name);
@@ -63,6 +63,13 @@ pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Le
     Ok(handed)
 }
 
+/// People of another server are not to leave this one. A new Organization takes over the target of what it inherits, so
+/// that a server that turns out to be another is noticed.
+fn is_of_this_target(ledger: &mut Ledger, name: &str) -> bool {
+    let Some(remembered) = ledger.invites.get(name).and_then(|memory| memory.target.clone()) else { return true };
+    ledger.target.get_or_insert_with(|| remembered.clone()).is_same(&remembered)
+}
+
 /// Everybody whom this UserInvite ever reached, and whoever stands in a mark: a mail may be on its way to them.
 fn departure(invite: &UserInvite, ledger: &Ledger) -> Departure {
     let memory = ledger.invites.get(&invite.name_any());
@@ -72,7 +79,10 @@ fn departure(invite: &UserInvite, ledger: &Ledger) -> Departure {
         let known: BTreeSet<String> = users.iter().map(|user| folded(&user.email)).collect();
         let addresses = invite.spec.emails.iter().map(|email| (folded(email), email));
         for (email, typed) in addresses.filter(|(email, _)| mark.emails.contains(email) && !known.contains(email)) {
-            if ledger.invites.values().any(|other| other.users.contains_key(&email)) {
+            let remembers = |(name, other): (&String, &InviteMemory)| {
+                *name != invite.name_any() && other.users.get(&email).is_some_and(must_depart)
+            };
+            if ledger.invites.iter().any(remembers) {
                 continue;
             }
             let mut person = Person::new(typed, PersonState::Leaving);
@@ -97,7 +107,9 @@ fn record(ledger: &mut Ledger, mut departure: Departure) -> bool {
     let known: BTreeSet<String> =
         ledger.departures.iter().flat_map(|d| &d.users).map(|user| folded(&user.email)).collect();
     departure.users.retain(|user| !known.contains(&folded(&user.email)));
-    if departure.users.is_empty() || departure.policy == DeletionPolicy::Retain {
+    // A mail may be on its way to somebody who is to be retained: that has to be known until it is settled.
+    let marked = departure.users.iter().any(|user| ledger.is_marked(&folded(&user.email)));
+    if departure.users.is_empty() || (departure.policy == DeletionPolicy::Retain && !marked) {
         return true;
     }
     ledger.departures.push(departure);
@@ -113,7 +125,10 @@ async fn say_full(objects: &mut Objects, ledger: &Ledger, waiting: &[String]) ->
     let now = seconds(Timestamp::now());
     let statuses = waiting.iter().filter_map(|name| {
         let (invite, memory) = (objects.invites.get(name)?, ledger.invites.get(name)?);
-        Some((name.clone(), invite_status(invite, memory, &InviteSituation::DeparturesFull, now)))
+        Some((
+            name.clone(),
+            invite_status(invite, memory, &InviteSituation::DeparturesFull, invite.metadata.generation, now),
+        ))
     });
     let statuses = statuses.collect();
     objects.put_invites(statuses).await
@@ -122,9 +137,10 @@ async fn say_full(objects: &mut Objects, ledger: &Ledger, waiting: &[String]) ->
 async fn store(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forgotten> {
     let Some(organization) = &objects.organization else { return Ok(()) };
     let mut status = organization.status.clone().unwrap_or_default();
-    if status.departures == ledger.departures {
+    if status.departures == ledger.departures && status.target == ledger.target {
         return Ok(());
     }
+    status.target.clone_from(&ledger.target);
     status.departures.clone_from(&ledger.departures);
     status.observed_generation = status.observed_generation.or(Some(-1));
     objects.put_organization(status).await

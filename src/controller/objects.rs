@@ -20,6 +20,9 @@ pub const MANAGER: &str = "label-studio-operator";
 /// Status writes in flight.
 const IN_FLIGHT: usize = 8;
 
+/// How often a write is tried whose object somebody else edits at the same time.
+const TRIES: u32 = 3;
+
 pub struct Objects {
     kube: kube::Client,
     key: OrganizationKey,
@@ -70,8 +73,12 @@ impl Objects {
             return Ok(());
         }
         let api: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
-        let written =
-            put_status(&api, &known, |object| object.status = Some(status.clone()), |o| o.status.as_ref()).await;
+        // A new mark is stored over exactly what was read: a status that was changed and changed back is another one.
+        let mark = |status: Option<&OrganizationStatus>| status.and_then(|s| s.in_flight.clone()).map(|mark| mark.id);
+        let marks = status.in_flight.is_some() && mark(Some(&status)) != mark(known.status.as_ref());
+        let tries = if marks { 1 } else { TRIES };
+        let set = |object: &mut Organization| object.status = Some(status.clone());
+        let written = put_status(&api, &known, set, |o| o.status.as_ref(), tries).await;
         match written {
             Ok(object) => {
                 self.organization = Some(Arc::new(object));
@@ -94,7 +101,8 @@ impl Objects {
         let api = &api;
         let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
             .map(|(name, known, status)| async move {
-                let put = put_status(api, &known, |o| o.status = Some(status.clone()), |o| o.status.as_ref()).await;
+                let put =
+                    put_status(api, &known, |o| o.status = Some(status.clone()), |o| o.status.as_ref(), TRIES).await;
                 (name, put)
             })
             .buffer_unordered(IN_FLIGHT)
@@ -191,6 +199,7 @@ async fn put_status<K, S>(
     known: &K,
     set: impl Fn(&mut K),
     status: impl Fn(&K) -> Option<&S>,
+    tries: u32,
 ) -> Result<K, Forgotten>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
@@ -198,7 +207,7 @@ where
 {
     let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let mut object = known.clone();
-    for _ in 0..3 {
+    for _ in 0..tries {
         set(&mut object);
         match api.replace_status(&object.name_any(), &parameters, &object).await {
             Ok(mut written) => {
@@ -224,7 +233,7 @@ async fn patch_finalizers(
 ) -> Result<UserInvite, Forgotten> {
     let name = known.name_any();
     let mut version = known.resource_version();
-    for _ in 0..3 {
+    for _ in 0..TRIES {
         let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match api.patch(&name, &parameters, &Patch::Merge(&patch)).await {

@@ -10,7 +10,7 @@ use crate::engine::memory::{Forgotten, Memory};
 use crate::engine::outcome;
 use crate::engine::plan::{Circumstances, Guest, Plan, plan};
 use crate::engine::snapshot::Snapshot;
-use crate::resources::{Organization, Progress, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, seconds};
+use crate::resources::{Organization, Progress, UserInvite, UserInviteStatus, folded, seconds};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -125,7 +125,7 @@ impl Desk<'_> {
     fn so_far(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
         let pending = self.pending.get(&object.name_any()).copied().unwrap_or(1);
         let situation = InviteSituation::Judged { pending, observes: false };
-        invite_status(object, memory, &situation, seconds(Timestamp::now()))
+        invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
     }
 }
 
@@ -147,7 +147,7 @@ pub async fn publish(
         let nothing = InviteMemory::default();
         let memory = ledger.invites.get(&key).unwrap_or(&nothing);
         let situation = situation(&organization, &name, &view, desired, &key);
-        let status = invite_status(invite, memory, &situation, now);
+        let status = invite_status(invite, memory, &situation, desired.generation_of(invite), now);
         if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
             unfinalized.push(key.clone());
         }
@@ -158,8 +158,9 @@ pub async fn publish(
     objects.add_finalizers(unfinalized).await?;
 
     view.unmanaged = view.snapshot.map_or(0, |snapshot| unmanaged(snapshot, desired));
-    view.handled_reconcile =
-        organization.annotations().get(RECONCILE_ANNOTATION).cloned().filter(|_| view.plan.is_some());
+    view.generation = desired.generation;
+    // Looked at is handled, whatever came of it.
+    view.handled_reconcile = desired.reconcile.clone().filter(|_| view.snapshot.is_some());
     let status = organization_status(&organization, ledger, &view, now);
     let before = organization.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     if worth_telling(before, &status.conditions, true) {
@@ -179,7 +180,7 @@ fn situation<'a>(
         return InviteSituation::Suspended(name);
     }
     if let Some(changed) = view.target_changed {
-        return InviteSituation::TargetChanged(changed);
+        return InviteSituation::TargetChanged(name, changed);
     }
     match view.plan {
         None => InviteSituation::OrganizationNotReady(name),
@@ -193,7 +194,11 @@ fn situation<'a>(
 /// Whether the stored status remembers all that must stand before a mail.
 fn remembers(object: &UserInvite, memory: &InviteMemory) -> bool {
     object.status.as_ref().is_some_and(|status| {
-        status.target == memory.target && status.last_handled_reinvite == memory.last_handled_reinvite
+        let stored: BTreeSet<String> =
+            status.users.iter().filter(|user| user.was_reached()).map(|user| folded(&user.email)).collect();
+        status.target == memory.target
+            && status.last_handled_reinvite == memory.last_handled_reinvite
+            && memory.users.iter().all(|(email, person)| !person.was_reached() || stored.contains(email))
     })
 }
 

@@ -10,13 +10,15 @@ use super::publish::{Desk, publish};
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
-use super::task::OrganizationKey;
+use super::task::{OrganizationKey, stopped};
 use super::{Context, credentials};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::Plan;
 use crate::engine::rounds::{self, Stop};
+use crate::engine::snapshot::Completeness;
+use crate::label_studio::Connection;
 use crate::resources::{APPROVE_ANNOTATION, Organization};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -29,6 +31,8 @@ use tokio::time::Instant;
 /// When to come back to a roster that cannot be trusted.
 const DOUBTFUL_AGAIN: Duration = Duration::from_secs(60);
 
+/// When to look again for a Secret that the API server has not told of.
+const UNREAD_AGAIN: Duration = Duration::from_secs(5);
 /// When to look whether an Organization that is going away is gone.
 const FALLING_AGAIN: Duration = Duration::from_secs(1);
 
@@ -114,7 +118,7 @@ async fn stages(
     gate: Preemption,
 ) -> Result<Next, Forgotten> {
     let handed = hand_over(context, objects, ledger).await?;
-    let desired = &desired(&organization.spec, objects.living());
+    let desired = &desired(organization, objects.living());
     if organization.spec.suspend {
         publish(context, objects, desired, ledger, OrganizationView::default()).await?;
         return Ok(Next::WhenWoken);
@@ -139,11 +143,22 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     async fn run(&self, state: &mut State, objects: &mut Objects, ledger: &mut Ledger) -> Result<Next, Forgotten> {
-        let server = match self.connect(state).await {
+        let connection = match self.connection(state).await {
+            Ok(connection) => connection,
+            Err(problem) => return self.wait_for_change(state, objects, ledger, problem).await,
+        };
+        let server = match state.session.server(&self.context.paces, self.organization, connection) {
             Ok(server) => server,
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         };
-        if let Err(problem) = server.observe(&self.organization.spec, self.asks_for_a_pass()).await {
+        let asked = self.asks_for_a_pass();
+        let mut stop = self.context.stop.clone();
+        let observed = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return Ok(Next::WhenWoken),
+            observed = server.observe(&self.organization.spec, asked) => observed,
+        };
+        if let Err(problem) = observed {
             return self.give_up(state, objects, ledger, problem).await;
         }
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
@@ -215,7 +230,9 @@ impl Pass<'_> {
             Stop::Settled { wait } => wait,
             Stop::Doubtful => {
                 server.doubtful = true;
-                Some(DOUBTFUL_AGAIN)
+                // A count that never fits will not fit in a minute either.
+                let stable = server.snapshot.as_ref().is_some_and(|s| s.completeness == Completeness::Stable);
+                Some(if stable { server.interval } else { DOUBTFUL_AGAIN })
             }
             Stop::Preempted => Some(Duration::ZERO),
             // The cache is behind what was read live.
@@ -232,12 +249,38 @@ impl Pass<'_> {
         Ok(Next::After([Some(resync), due, wait, full].into_iter().flatten().min().unwrap_or(resync)))
     }
 
-    async fn connect<'s>(&self, state: &'s mut State) -> Result<&'s mut Server, Problem> {
-        let State { key, wake, references, session, .. } = state;
+    /// What spec and referred objects say, without any traffic to the server.
+    async fn connection(&self, state: &mut State) -> Result<Connection, Problem> {
+        let State { key, wake, references, .. } = state;
         let timeouts = self.context.settings.timeouts();
-        let connection =
-            connection(&self.context.kube, key, &self.organization.spec, references, wake, timeouts).await?;
-        session.server(&self.context.paces, self.organization, connection)
+        connection(&self.context.kube, key, &self.organization.spec, references, wake, timeouts).await
+    }
+
+    /// Nothing was asked of the server, so nothing has to be left alone: the watch of what is missing wakes us.
+    async fn wait_for_change(
+        &self,
+        state: &State,
+        objects: &mut Objects,
+        ledger: &Ledger,
+        problem: Problem,
+    ) -> Result<Next, Forgotten> {
+        self.tell_problem(state, objects, ledger, &problem).await?;
+        Ok(match problem.kind {
+            Kind::Waiting | Kind::Terminal => Next::WhenWoken,
+            Kind::Transient => Next::After(UNREAD_AGAIN),
+        })
+    }
+
+    async fn tell_problem(
+        &self,
+        state: &State,
+        objects: &mut Objects,
+        ledger: &Ledger,
+        problem: &Problem,
+    ) -> Result<(), Forgotten> {
+        tracing::info!(organization = %state.key, reason = problem.reason, message = problem.message, "cannot act");
+        let view = OrganizationView { problem: Some(problem), ..Default::default() };
+        publish(self.context, objects, self.desired, ledger, view).await
     }
 
     async fn give_up(
@@ -247,13 +290,8 @@ impl Pass<'_> {
         ledger: &Ledger,
         problem: Problem,
     ) -> Result<Next, Forgotten> {
-        tracing::info!(organization = %state.key, reason = problem.reason, message = problem.message, "cannot act");
-        let view = OrganizationView { problem: Some(&problem), ..Default::default() };
-        publish(self.context, objects, self.desired, ledger, view).await?;
-        Ok(match problem.kind {
-            Kind::Waiting => Next::WhenWoken,
-            Kind::Transient | Kind::Terminal => Next::After(state.session.block(self.organization, problem)),
-        })
+        self.tell_problem(state, objects, ledger, &problem).await?;
+        Ok(Next::After(state.session.block(self.organization, problem)))
     }
 
     /// The annotation `labelstudio.rs/reconcile` has a value that was not handled yet.

@@ -135,6 +135,7 @@ impl Server {
     /// Reads everything anew when it is time, or when somebody asks for it.
     pub async fn observe(&mut self, spec: &OrganizationSpec, asked: bool) -> Result<(), Problem> {
         self.interval = interval(spec);
+        self.resync_at = self.resync_at.min(Instant::now() + self.interval.mul_f64(1.1));
         let due = self.snapshot.is_none() || self.doubtful || asked || Instant::now() >= self.resync_at;
         if !due {
             return Ok(());

@@ -37,6 +37,10 @@ impl Problem {
         Self { kind: Kind::Waiting, reason, message, authenticated: None, retry_after: None }
     }
 
+    pub fn transient(reason: &'static str, message: String) -> Self {
+        Self { kind: Kind::Transient, reason, message, authenticated: None, retry_after: None }
+    }
+
     pub fn unauthenticated(mut self) -> Self {
         self.authenticated = Some(false);
         self
@@ -81,6 +85,9 @@ impl Problem {
             "Forbidden" => format!(": the token in {secret} may not do this; it takes an Owner or Administrator"),
             "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check spec.url {url:?}"),
             "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in spec.tls.caBundle"),
+            "InvalidCaBundle" => ": correct spec.tls.caBundle".to_owned(),
+            "ServerError" => format!(": {url:?} has a problem of its own; it is tried again"),
+            "Refused" => format!(": check spec.url {url:?} and spec.organizationId"),
             "Unreachable" => format!(": check spec.url {url:?}, the network and the server"),
             _ => String::new(),
         };

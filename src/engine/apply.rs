@@ -20,6 +20,11 @@ const IN_FLIGHT: usize = 4;
 /// A mail starts within this time of its mark, or not at all.
 const MARK_LIFE: Duration = Duration::from_secs(5);
 
+/// A roster so young is not read again for one row.
+const JUST_READ: Duration = Duration::from_secs(5);
+/// After so many errors of the server at one person's write, that person is held and the others go on.
+const MOST_FAILURES: u32 = 3;
+
 /// Whether a write may still start: false once there is something newer to plan, or the process has to end.
 pub trait Gate: Sync {
     fn is_open(&self) -> bool;
@@ -61,19 +66,18 @@ pub struct Hands<'a, M, G> {
 
 pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) -> Applied {
     hands.memory.begin(plan);
-    let removals = plan.steps.iter().filter(|step| step.action.removes()).count();
-    let mut tally = Tally { done: 0, removed: 0 };
-    let end = match hands.reserve(removals).await {
+    let mut tally = Tally { done: 0, look: false };
+    let end = match hands.reserve(plan).await {
         Ok(()) => hands.steps(plan, &mut tally).await,
         Err(end) => Err(end),
     };
-    hands.correct(removals, tally.removed);
     Applied { done: tally.done, end: end.err().unwrap_or(End::Done) }
 }
 
 struct Tally {
     done: usize,
-    removed: usize,
+    /// Somebody was not found as the roster has it.
+    look: bool,
 }
 
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
@@ -87,15 +91,18 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             let run = if alone { 1 } else { rest.iter().take_while(|s| is_about_a_person(&s.action)).count() };
             let (now, later) = rest.split_at(run);
             if step.action.mails() {
-                self.mail(step).await?;
-                tally.done += 1;
+                // Refused to one, it is refused to all: the others are not tried.
+                if self.ledger.refusal("", "invite", Timestamp::now()).is_none() {
+                    self.mail(step).await?;
+                    tally.done += 1;
+                }
             } else {
                 self.together(now, tally, plan.steps.len()).await?;
             }
             self.tell(tally.done, plan.steps.len()).await?;
             rest = later;
         }
-        Ok(())
+        if tally.look { Err(End::Look) } else { Ok(()) }
     }
 
     /// Writes about distinct people, a few at a time. After the first hard failure nothing new starts, and what is in
@@ -119,26 +126,35 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let mut end = Ok(());
         while let Some((step, answer)) = answers.next().await {
             let outcome = match answer {
-                None => Err(End::Preempted),
-                Some(Ok(())) => {
+                None => {
+                    self.undone(&step);
+                    Err(End::Preempted)
+                }
+                Some(Ok(Written::Done)) => {
                     audit(&step, "done");
                     outcome::succeeded(self.ledger, self.snapshot, &step.action);
                     tally.done += 1;
-                    tally.removed += usize::from(step.action.removes());
+                    Ok(())
+                }
+                Some(Ok(Written::NothingOpen)) => {
+                    audit(&step, "nothing open");
+                    step.action.emails().iter().for_each(|email| outcome::nothing_open(self.ledger, email));
+                    tally.done += 1;
+                    tally.look = true;
                     Ok(())
                 }
                 Some(Err(error)) => {
-                    // What may have taken effect stays counted.
-                    tally.removed += usize::from(step.action.removes() && error.lost());
                     audit(&step, &error.to_string());
-                    self.refused(&step, error)
+                    self.refused(&step, error, tally)
                 }
             };
+            let told = self.memory.progress(self.ledger, self.snapshot, tally.done, total).await;
+            let outcome = outcome.and(told.map_err(End::Forgotten));
             if outcome.is_err() {
+                // Nothing new starts; what is in flight ends.
                 halted.store(true, Ordering::Relaxed);
                 end = first_reason(end, outcome);
             }
-            self.memory.progress(self.ledger, self.snapshot, tally.done, total).await.map_err(End::Forgotten)?;
         }
         end
     }
@@ -155,6 +171,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             id: uuid::Uuid::new_v4().to_string(),
             started_at: Time(seconds(Timestamp::now())),
             emails: guests.iter().map(|guest| guest.email.clone()).collect(),
+            role: step.action.mailed_role().map(ToString::to_string),
         };
         self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None });
         self.ledger.in_flight = Some(mark);
@@ -212,10 +229,6 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 self.refuse("", "invite", HeldReason::Forbidden, error.to_string());
                 Ok(())
             }
-            Class::Transient if matches!(error, Error::NotStarted) => {
-                self.unmark();
-                Err(End::Preempted)
-            }
             Class::Transient | Class::Unauthorized | Class::NotLabelStudio => {
                 self.unmark();
                 Err(End::Failed(error))
@@ -227,7 +240,16 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     async fn replaces(&mut self, guest: &Guest) -> Result<bool, End> {
         let listed = self.snapshot.member(&guest.email).is_some() || self.snapshot.was_invited_since(&guest.email);
         match self.client.revoke_invitation(&guest.email).await {
-            Ok(Revoked::Done) => Ok(true),
+            Ok(Revoked::Done) => {
+                let revoked = Action::Revoke { email: guest.email.clone(), blind: !listed };
+                outcome::succeeded(self.ledger, self.snapshot, &revoked);
+                Ok(true)
+            }
+            Ok(Revoked::NothingOpen) if listed && self.snapshot.begun.elapsed() > JUST_READ => {
+                // Perhaps accepted since the roster was read: then it is a role to change.
+                self.unmark();
+                Err(End::Look)
+            }
             Ok(Revoked::NothingOpen) if listed => Ok(true),
             Ok(Revoked::NothingOpen) => {
                 outcome::unconfirmed(self.ledger, guest, seconds(Timestamp::now()));
@@ -269,20 +291,19 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         self.memory.prepare(self.ledger, &invites).await.map_err(End::Forgotten)
     }
 
-    /// Reserved before the first removal, so that a crash counts them rather than forgets them.
-    async fn reserve(&mut self, removals: usize) -> Result<(), End> {
-        if removals == 0 {
-            return Ok(());
+    /// Counted before the first removal, so that a crash counts them rather than forgets them.
+    async fn reserve(&mut self, plan: &Plan) -> Result<(), End> {
+        let removing = plan.steps.iter().filter(|step| step.action.removes());
+        let emails: Vec<&str> = removing.flat_map(|step| step.action.emails()).collect();
+        if outcome::reserve_removals(self.ledger, &emails, self.snapshot.with_access(), seconds(Timestamp::now())) {
+            self.memory.remember(self.ledger).await.map_err(End::Forgotten)?;
         }
-        let change = i32::try_from(removals).unwrap_or(i32::MAX);
-        outcome::reserve_removals(self.ledger, self.snapshot.with_access(), change, seconds(Timestamp::now()));
-        self.memory.remember(self.ledger).await.map_err(End::Forgotten)
+        Ok(())
     }
 
-    fn correct(&mut self, reserved: usize, removed: usize) {
-        if let Ok(change) = i32::try_from(reserved.saturating_sub(removed)) {
-            outcome::reserve_removals(self.ledger, 0, -change, seconds(Timestamp::now()));
-        }
+    /// What was not tried, or was refused, is not counted.
+    fn undone(&mut self, step: &Step) {
+        step.action.emails().iter().for_each(|email| outcome::release_removal(self.ledger, email));
     }
 
     async fn tell(&mut self, done: usize, total: usize) -> Result<(), End> {
@@ -290,16 +311,32 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     /// A refusal holds this step alone; a server that does not answer ends the pass.
-    fn refused(&mut self, step: &Step, error: Error) -> Result<(), End> {
+    fn refused(&mut self, step: &Step, error: Error, tally: &mut Tally) -> Result<(), End> {
         let email = step.action.emails().first().map(ToString::to_string).unwrap_or_default();
         let verb = step.action.verb();
+        if !error.lost() {
+            self.undone(step);
+        }
         match error.class() {
             Class::Forbidden => self.refuse(&email, &verb, HeldReason::Forbidden, error.to_string()),
-            Class::NotFound => return Err(End::Look),
+            Class::NotFound => {
+                tally.look = true;
+                self.refuse(&email, &verb, HeldReason::Failed, error.to_string());
+            }
             Class::Refused => self.refuse(&email, &verb, HeldReason::Failed, error.to_string()),
+            // An error page for one person, again and again, must not keep the others waiting.
+            Class::Transient if error.status().is_some() && self.fails_again(&email, &verb) => {
+                self.refuse(&email, &verb, HeldReason::Failed, error.to_string());
+            }
             Class::Transient | Class::Unauthorized | Class::NotLabelStudio => return Err(End::Failed(error)),
         }
         Ok(())
+    }
+
+    fn fails_again(&mut self, email: &str, verb: &str) -> bool {
+        let failures = self.ledger.passing.failures.entry((email.to_owned(), verb.to_owned())).or_default();
+        *failures += 1;
+        *failures >= MOST_FAILURES
     }
 
     fn refuse(&mut self, email: &str, verb: &str, reason: HeldReason, message: String) {
@@ -308,15 +345,25 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 }
 
-async fn write(client: &Client, organization: i64, action: &Action) -> Result<(), Error> {
-    match action {
+enum Written {
+    Done,
+    /// There was no open invitation to revoke.
+    NothingOpen,
+}
+
+async fn write(client: &Client, organization: i64, action: &Action) -> Result<Written, Error> {
+    let written = match action {
         Action::SetTitle { to, .. } => client.set_title(organization, to).await.map(drop),
         Action::SetRole { user_id, to, .. } => client.set_role(organization, *user_id, to).await,
         Action::Remove { user_id, .. } => client.remove_member(organization, *user_id).await.map(drop),
-        Action::Revoke { email, .. } => client.revoke_invitation(email).await.map(drop),
+        Action::Revoke { email, .. } => match client.revoke_invitation(email).await? {
+            Revoked::Done => Ok(()),
+            Revoked::NothingOpen => return Ok(Written::NothingOpen),
+        },
         // Mails go one at a time, under a mark.
         Action::Invite { .. } | Action::InviteAnew { .. } => Ok(()),
-    }
+    };
+    written.map(|()| Written::Done)
 }
 
 fn is_about_a_person(action: &Action) -> bool {

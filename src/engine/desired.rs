@@ -1,13 +1,18 @@
 //! What the manifests ask for, in a form in which addresses can be compared: one claim per address.
 //! Pure; knows nothing of what is there.
 
-use crate::resources::{DeletionPolicy, InviteRole, Mode, OrganizationSpec, UserInvite, folded};
+use crate::resources::{
+    DeletionPolicy, InviteRole, Mode, Organization, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One Organization with every living UserInvite that refers to it.
 pub struct Desired {
+    /// What the plan is made of: status speaks of these, whatever has been edited meanwhile.
+    pub generation: Option<i64>,
+    pub reconcile: Option<String>,
     pub title: Option<String>,
     pub observes_only: bool,
     pub max_removals: IntOrString,
@@ -15,23 +20,26 @@ pub struct Desired {
     pub invites: Vec<Invite>,
     /// Folded address → index of the UserInvite whose claim is effective.
     claims: BTreeMap<String, usize>,
+    /// Name of the UserInvite → index.
+    names: BTreeMap<String, usize>,
 }
 
 pub struct Invite {
     pub name: String,
+    pub generation: Option<i64>,
     pub role: InviteRole,
     pub policy: DeletionPolicy,
     /// Folded address → as typed. Duplicates that differ only in case are one address.
     pub emails: BTreeMap<String, String>,
     /// Whether our finalizer stands: then a status was written before, and none means that it was lost.
     pub finalized: bool,
-    /// Addresses whose entry is known to be stored, not only planned.
+    /// Addresses whose memory is known to be stored, not only planned.
     pub stored: BTreeSet<String>,
     pub reinvite: Option<String>,
 }
 
 /// `invites` may come in any order; those that are being deleted must be left out, since they claim nobody.
-pub fn desired<'a>(organization: &OrganizationSpec, invites: impl IntoIterator<Item = &'a UserInvite>) -> Desired {
+pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item = &'a UserInvite>) -> Desired {
     let mut objects: Vec<&UserInvite> = invites.into_iter().collect();
     objects.sort_by_key(|invite| (invite.creation_timestamp(), invite.name_any()));
     let invites: Vec<Invite> = objects.into_iter().map(wanted).collect();
@@ -41,11 +49,17 @@ pub fn desired<'a>(organization: &OrganizationSpec, invites: impl IntoIterator<I
             claims.entry(email.clone()).or_insert(index);
         }
     }
+    let reconcile = organization.annotations().get(RECONCILE_ANNOTATION).cloned();
+    let generation = organization.metadata.generation;
+    let organization = &organization.spec;
     Desired {
+        generation,
+        reconcile,
         // The server trims a title (measured), so an untrimmed one would never be in sync.
         title: organization.title.as_deref().map(|title| title.trim().to_owned()),
         observes_only: organization.mode == Mode::Observe,
         max_removals: organization.guards.max_removals.clone(),
+        names: invites.iter().enumerate().map(|(index, invite)| (invite.name.clone(), index)).collect(),
         invites,
         claims,
     }
@@ -60,13 +74,18 @@ fn wanted(invite: &UserInvite) -> Invite {
     let status = invite.status.as_ref();
     Invite {
         name: invite.name_any(),
+        generation: invite.metadata.generation,
         role: spec.role,
         policy: spec.deletion_policy,
         emails,
         finalized: invite.finalizers().iter().any(|f| f == crate::resources::FINALIZER),
-        stored: status.map(|s| s.users.iter().map(|u| folded(&u.email)).collect()).unwrap_or_default(),
+        stored: status.map(stored).unwrap_or_default(),
         reinvite: invite.annotations().get(crate::resources::REINVITE_ANNOTATION).cloned(),
     }
+}
+
+fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
+    status.users.iter().filter(|user| user.may_have_been_mailed()).map(|user| folded(&user.email)).collect()
 }
 
 impl Desired {
@@ -75,7 +94,10 @@ impl Desired {
         self.claims.get(email).map(|index| &self.invites[*index])
     }
 
-    pub fn invite(&self, name: &str) -> Option<&Invite> {
-        self.invites.iter().find(|invite| invite.name == name)
+    /// The generation of this object that the plan is made of.
+    pub fn generation_of(&self, object: &UserInvite) -> Option<i64> {
+        let name = object.name_any();
+        let judged = self.names.get(&name).and_then(|index| self.invites[*index].generation);
+        judged.or(object.metadata.generation)
     }
 }

@@ -7,7 +7,8 @@ use crate::resources::{
     folded,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -43,8 +44,14 @@ pub struct Passing {
     pub refusals: BTreeMap<(String, String), Refusal>,
     /// Outcomes of mails that could not be stored yet.
     pub unstored: BTreeMap<(String, String), Person>,
-    /// Revoked by us: a server may go on listing such a row.
-    pub revoked: BTreeSet<String>,
+    /// Revoked by us, and when: a server may go on listing such a row.
+    pub revoked: BTreeMap<String, Boottime>,
+    /// Where the server found no open invitation to revoke, and when: the person may have accepted in between.
+    pub nothing_open: BTreeMap<String, Boottime>,
+    /// Removals that are counted in `removals` and not confirmed, with their hour: they are not counted again.
+    pub reserved: BTreeMap<String, Time>,
+    /// How often in a row the server failed at the same write.
+    pub failures: BTreeMap<(String, String), u32>,
     /// Addresses of a refused batch: how many may go together next time.
     pub batch_limits: BTreeMap<String, usize>,
 }
@@ -104,7 +111,7 @@ impl Ledger {
         let departing = self.departures.iter().flat_map(|d| &d.users).filter(|u| folded(&u.email) == email);
         let others = self.invites.iter().filter(|(name, _)| *name != invite);
         let dropped = others.filter_map(|(_, memory)| memory.users.get(email));
-        departing.chain(dropped).find(|person| person.was_reached())
+        departing.chain(dropped).find(|person| person.may_have_been_mailed())
     }
 
     pub fn refusal(&self, email: &str, what: &str, now: Timestamp) -> Option<&Refusal> {

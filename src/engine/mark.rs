@@ -5,9 +5,10 @@
 //! shown an open invitation before; else it is held as unconfirmed and a person decides.
 
 use super::ledger::{Ledger, MarkSeen};
+use super::plan::must_depart;
 use super::snapshot::Snapshot;
 use crate::label_studio::Boottime;
-use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState};
+use crate::resources::{DeletionPolicy, Departure, HeldReason, InFlight, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::time::Duration;
@@ -64,10 +65,12 @@ pub fn settle_mark(
         if known.is_some() {
             continue;
         }
-        if snapshot.member(email).is_some() {
-            was_sent(ledger, claimant(email), email, &mark.started_at, now);
+        // A row may be the old invitation that this mail was to replace: then only a later roster tells.
+        let replaces = was_invited_before(ledger, claimant(email), email, &mark.started_at);
+        if snapshot.member(email).is_some() && (roster_tells || !replaces) {
+            was_sent(ledger, claimant(email), email, &mark, now);
         } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
-            // Never sent: no entry is its outcome.
+            never_sent(ledger, claimant(email), email);
         } else if roster_tells && ledger.invitations_visible != Some(true) {
             unconfirmed(ledger, claimant(email), email, &mark.started_at, now);
         } else {
@@ -93,8 +96,23 @@ fn has_outcome(ledger: &Ledger, invite: &str, email: &str, marked: &Time) -> boo
     })
 }
 
-fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, at: &Time, now: Timestamp) {
-    record(ledger, claim, email, at, now, |person| {
+fn was_invited_before(ledger: &Ledger, claim: Option<(String, String)>, email: &str, marked: &Time) -> bool {
+    let known = claim.and_then(|(invite, _)| ledger.person(&invite, email));
+    known.is_some_and(|person| person.invited_at.as_ref().is_some_and(|at| at < marked))
+        || ledger.passing.revoked.contains_key(email)
+}
+
+/// An earlier invitation was revoked for this mail, so the person is a new one.
+fn never_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str) {
+    let memory = claim.and_then(|(invite, _)| ledger.invites.get_mut(&invite));
+    if let Some(person) = memory.and_then(|memory| memory.users.get_mut(email)) {
+        person.invited_at = None;
+    }
+}
+
+fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, mark: &InFlight, now: Timestamp) {
+    record(ledger, claim, email, &mark.started_at, now, |person| {
+        person.role = mark.role.clone().or(person.role.take());
         person.state = PersonState::Invited;
         person.reason = None;
         person.message = None;
@@ -138,7 +156,7 @@ fn record(
         return;
     }
     let departs = |d: &Departure| d.users.iter().any(|u| crate::resources::folded(&u.email) == email);
-    let drops = ledger.invites.values().any(|memory| memory.users.contains_key(email));
+    let drops = ledger.invites.values().filter_map(|memory| memory.users.get(email)).any(must_depart);
     if !drops && !ledger.departures.iter().any(departs) {
         let mut person = sent(Person::new(email, PersonState::Leaving));
         change(&mut person);

@@ -2,9 +2,9 @@
 
 use super::ledger::{Ledger, Refusal};
 use super::plan::{Action, Guest, Plan};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
-use crate::resources::{HeldReason, Person, PersonState, Target, folded};
+use crate::resources::{HeldReason, Person, PersonState, RemovalBucket, Target, folded};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -37,13 +37,19 @@ pub fn settle(ledger: &mut Ledger, plan: &Plan, target: &Target) {
 
 /// A write that the server confirmed.
 pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) {
+    for email in action.emails() {
+        // Done: it stays counted, and the note that it is counted goes.
+        ledger.passing.reserved.remove(email);
+        ledger.passing.failures.remove(&(email.to_owned(), action.verb()));
+    }
     match action {
         Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
         Action::SetRole { email, to, .. } => snapshot.fold_role(email, to),
         Action::Remove { email, .. } => snapshot.fold_removal(email),
         Action::Revoke { email, .. } => {
             snapshot.fold_revocation(email);
-            ledger.passing.revoked.insert(email.clone());
+            ledger.passing.revoked.insert(email.clone(), Boottime::now());
+            ledger.passing.nothing_open.remove(email);
             for person in people_mut(ledger, email) {
                 person.invited_at = None;
                 if person.is_held_for(HeldReason::InviteUnconfirmed) {
@@ -117,18 +123,47 @@ pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
     }
 }
 
-/// Removals of this hour: reserved before the first, corrected afterwards.
-pub fn reserve_removals(ledger: &mut Ledger, base: usize, change: i32, now: Timestamp) {
+/// Counts these people's removals in this hour, before the first of them. Whoever is counted already is not counted
+/// twice. True if something is to be stored.
+pub fn reserve_removals(ledger: &mut Ledger, emails: &[&str], base: usize, now: Timestamp) -> bool {
     let hour = Time(Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(3600)).unwrap_or(now));
+    let new: Vec<&str> = emails.iter().copied().filter(|email| !ledger.passing.reserved.contains_key(*email)).collect();
     ledger.removals.retain(|bucket| now < bucket.hour.0 + SignedDuration::from_hours(25));
+    let count = i32::try_from(new.len()).unwrap_or(i32::MAX);
+    if count == 0 {
+        return false;
+    }
     if let Some(bucket) = ledger.removals.iter_mut().find(|bucket| bucket.hour == hour) {
-        bucket.count = (bucket.count + change).max(0);
-    } else if change > 0 {
+        bucket.count = bucket.count.saturating_add(count);
+    } else {
         let base = i32::try_from(base).unwrap_or(i32::MAX);
-        ledger.removals.push(crate::resources::RemovalBucket { hour, base, count: change });
+        ledger.removals.push(RemovalBucket { hour: hour.clone(), base, count });
+    }
+    ledger.removals.sort_by(|a, b| a.hour.cmp(&b.hour));
+    ledger.passing.reserved.extend(new.into_iter().map(|email| (email.to_owned(), hour.clone())));
+    true
+}
+
+/// The removal did not happen: its place in the window is free again.
+pub fn release_removal(ledger: &mut Ledger, email: &str) {
+    let Some(hour) = ledger.passing.reserved.remove(email) else { return };
+    if let Some(bucket) = ledger.removals.iter_mut().find(|bucket| bucket.hour == hour) {
+        bucket.count -= 1;
     }
     ledger.removals.retain(|bucket| bucket.count > 0);
-    ledger.removals.sort_by(|a, b| a.hour.cmp(&b.hour));
+}
+
+/// The server found nothing to revoke: whether the person has accepted, the next roster tells.
+pub fn nothing_open(ledger: &mut Ledger, email: &str) {
+    ledger.passing.nothing_open.insert(email.to_owned(), Boottime::now());
+}
+
+/// What a new roster settles of what we only noted.
+pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
+    let invited = |email: &str| snapshot.member(email).is_some_and(is_invited);
+    ledger.passing.revoked.retain(|email, at| *at >= snapshot.begun || invited(email));
+    // Confirmed or no longer wanted: the count stays, the note goes.
+    ledger.passing.reserved.retain(|email, _| snapshot.member(email).is_some_and(has_access));
 }
 
 fn people_mut<'a>(ledger: &'a mut Ledger, email: &'a str) -> impl Iterator<Item = &'a mut Person> {

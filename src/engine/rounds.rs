@@ -8,12 +8,12 @@ use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
 use super::observe::{Unobserved, confirm, observe_roster};
 use super::outcome;
-use super::plan::{Circumstances, Guest, Plan, plan};
+use super::plan::{Action, Circumstances, Guest, Plan, plan};
 use super::reinvite::release_reinvited;
 use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
-use crate::label_studio::{Boottime, Client, Edition, Error};
+use crate::label_studio::{Boottime, Client, Edition, Error, Role};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub enum Stop {
 pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Plan, Stop), Forgotten> {
     let mut idle = 0;
     let mut looked = false;
+    let mut mark_looked = false;
     loop {
         if let Err(changed) = recognize(pass) {
             return Ok((Plan::default(), Stop::TargetChanged(Box::new(changed))));
@@ -81,7 +82,10 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
                 continue;
             }
         }
-        let look = made.look || !made.stale.is_empty() || mark == MarkVerdict::LookNow;
+        // Once for a mark: where the roster is never complete, looking again and again settles nothing.
+        let for_mark = mark == MarkVerdict::LookNow && !mark_looked;
+        mark_looked |= for_mark;
+        let look = made.look || !made.stale.is_empty() || for_mark;
         if pass.desired.observes_only || (made.steps.is_empty() && !look) {
             return Ok(settled(made, &mark));
         }
@@ -119,6 +123,7 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
 fn recognize<M, G>(pass: &mut Pass<'_, M, G>) -> Result<(), TargetChanged> {
     let now = seconds(Timestamp::now());
     settle_target(pass.ledger, &pass.snapshot.target, pass.approve, now)?;
+    outcome::take_in_roster(pass.ledger, pass.snapshot);
     learn_visibility(pass.ledger, pass.snapshot);
     release_reinvited(pass.desired, pass.ledger);
     Ok(())
@@ -150,15 +155,27 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
 fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {
     let stop = match mark {
         MarkVerdict::Wait(wait) => Stop::Settled { wait: Some(*wait) },
-        _ if made.held.contains_key(&HeldReason::IncompleteRoster) => Stop::Doubtful,
-        _ => Stop::Settled { wait: None },
+        MarkVerdict::LookNow => Stop::Doubtful,
+        MarkVerdict::Settled if made.held.contains_key(&HeldReason::IncompleteRoster) => Stop::Doubtful,
+        MarkVerdict::Settled => Stop::Settled { wait: None },
     };
     (made, stop)
 }
 
 /// A few people are looked at by themselves; the open-source edition ignores `search` (measured).
 fn may_confirm<M, G>(pass: &Pass<'_, M, G>, made: &Plan) -> bool {
-    made.stale.len() <= MOST_CONFIRMED && pass.snapshot.edition == Edition::Enterprise && !pass.desired.observes_only
+    let takes_administrator = |action: &Action| {
+        matches!(
+            action,
+            Action::SetRole { from: Role::Administrator, .. } | Action::Remove { from: Some(Role::Administrator), .. }
+        )
+    };
+    // Whether another Administrator is left, only the whole roster tells.
+    let administrators = made.steps.iter().any(|step| takes_administrator(&step.action));
+    !administrators
+        && made.stale.len() <= MOST_CONFIRMED
+        && pass.snapshot.edition == Edition::Enterprise
+        && !pass.desired.observes_only
 }
 
 async fn act<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>, made: &Plan) -> Result<Applied, Forgotten> {
@@ -182,6 +199,8 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
         .into_iter()
         .filter_map(|email| Some(Guest { invite: pass.desired.claimant(&email)?.name.clone(), email }))
         .collect();
+    // Made before any plan of this pass: what is left for these UserInvites nobody knows yet.
+    pass.memory.begin(&Plan::default());
     pass.memory.record(pass.ledger, &guests).await?;
     pass.ledger.passing.unstored.clear();
     pass.ledger.in_flight = None;

@@ -145,7 +145,7 @@ impl Snapshot {
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+        let mut counts = Counts { invited: self.invited_since.len(), ..Counts::default() };
         for member in self.members.values() {
             match &member.role {
                 _ if is_invited(member) => counts.invited += 1,

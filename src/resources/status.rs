@@ -59,9 +59,11 @@ pub enum HeldReason {
     IncompleteRoster,
     InviteUnconfirmed,
     LastAdministrator,
+    Left,
     ManagedByIdentityProvider,
     Owner,
     RemovalGuard,
+    Revoked,
     /// The operator's own account; shown as `Self`.
     Self_,
     ServiceAccount,
@@ -74,7 +76,7 @@ pub enum HeldReason {
 pub const SAME_WISH: &str = "claimed with the same role";
 
 impl HeldReason {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Conflict,
         Self::DeparturesFull,
         Self::EmailNotConfigured,
@@ -83,9 +85,11 @@ impl HeldReason {
         Self::IncompleteRoster,
         Self::InviteUnconfirmed,
         Self::LastAdministrator,
+        Self::Left,
         Self::ManagedByIdentityProvider,
         Self::Owner,
         Self::RemovalGuard,
+        Self::Revoked,
         Self::Self_,
         Self::ServiceAccount,
         Self::TargetChanged,
@@ -110,7 +114,11 @@ impl HeldReason {
             | Self::ServiceAccount
             | Self::TargetChanged
             | Self::UnknownRole => true,
-            Self::IncompleteRoster | Self::ManagedByIdentityProvider | Self::UnsupportedByEdition => false,
+            Self::IncompleteRoster
+            | Self::Left
+            | Self::ManagedByIdentityProvider
+            | Self::Revoked
+            | Self::UnsupportedByEdition => false,
         }
     }
 
@@ -124,9 +132,11 @@ impl HeldReason {
             Self::IncompleteRoster => "IncompleteRoster",
             Self::InviteUnconfirmed => "InviteUnconfirmed",
             Self::LastAdministrator => "LastAdministrator",
+            Self::Left => "Left",
             Self::ManagedByIdentityProvider => "ManagedByIdentityProvider",
             Self::Owner => "Owner",
             Self::RemovalGuard => "RemovalGuard",
+            Self::Revoked => "Revoked",
             Self::Self_ => "Self",
             Self::ServiceAccount => "ServiceAccount",
             Self::TargetChanged => "TargetChanged",
@@ -194,6 +204,11 @@ impl Person {
     /// Whether the operator ever reached this person: then no second mail, and a departure to carry out.
     pub fn was_reached(&self) -> bool {
         self.user_id.is_some() || self.invited_at.is_some()
+    }
+
+    /// Reached, or perhaps: then nobody else may take the address for a new one.
+    pub fn may_have_been_mailed(&self) -> bool {
+        self.was_reached() || self.is_held_for(HeldReason::InviteUnconfirmed)
     }
 
     pub fn is_held_for(&self, reason: HeldReason) -> bool {

@@ -94,7 +94,7 @@ pub struct UserInviteStatus {
     pub counts: Option<InviteCounts>,
     /// One entry per address, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1500))]
+    #[schemars(length(max = 2000))]
     pub users: Vec<Person>,
     /// The last value of the annotation `labelstudio.rs/reinvite` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ pub enum InviteSituation<'a> {
     /// It cannot act; why is told there.
     OrganizationNotReady(&'a str),
     Suspended(&'a str),
-    TargetChanged(&'a TargetChanged),
+    TargetChanged(&'a str, &'a TargetChanged),
     /// So much is left to do; `observes`: and nobody will.
     Judged {
         pending: usize,
@@ -24,14 +24,15 @@ pub enum InviteSituation<'a> {
     DeparturesFull,
 }
 
+/// `generation`: the one that was judged, which may be older than the object's.
 pub fn invite_status(
     invite: &UserInvite,
     memory: &InviteMemory,
     situation: &InviteSituation,
+    generation: Option<i64>,
     now: Timestamp,
 ) -> UserInviteStatus {
     let before = invite.status.clone().unwrap_or_default();
-    let generation = invite.metadata.generation;
     let unchanged = before.observed_generation == generation && !before.conditions.is_empty();
     let keeps = matches!(situation, InviteSituation::OrganizationNotReady(_) | InviteSituation::Suspended(_));
     if unchanged && keeps {
@@ -42,7 +43,7 @@ pub fn invite_status(
     let verdict = invite_verdict(situation, &users);
     let known = match situation {
         InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
-        InviteSituation::Suspended(_) | InviteSituation::TargetChanged(_) | InviteSituation::DeparturesFull => true,
+        InviteSituation::Suspended(_) | InviteSituation::TargetChanged(..) | InviteSituation::DeparturesFull => true,
         InviteSituation::Judged { pending, observes } => *pending == 0 || *observes,
     };
     let accepted = accepted(&users, verdict.ready);
@@ -94,10 +95,10 @@ fn invite_verdict(situation: &InviteSituation, users: &[Person]) -> Verdict {
             reconciling: false,
             stalled: true,
         },
-        InviteSituation::TargetChanged(changed) => Verdict {
+        InviteSituation::TargetChanged(name, changed) => Verdict {
             ready: false,
             reason: "TargetChanged",
-            message: changed.to_string(),
+            message: changed.to_string().replace("<name>", name),
             reconciling: false,
             stalled: true,
         },
@@ -160,7 +161,10 @@ fn counts(users: &[Person], wanted: usize) -> InviteCounts {
 }
 
 fn accepted(users: &[Person], ready: bool) -> (bool, String) {
-    let open = users.iter().filter(|p| !matches!(p.state, PersonState::Active | PersonState::Deactivated)).count();
+    let open = users
+        .iter()
+        .filter(|p| !matches!(p.state, PersonState::Active | PersonState::Deactivated | PersonState::Leaving))
+        .count();
     if open == 0 && ready {
         (true, "everybody has accepted".to_owned())
     } else {

@@ -22,6 +22,8 @@ pub struct OrganizationView<'a> {
     pub unmanaged: usize,
     pub progress: Option<Progress>,
     pub handled_reconcile: Option<String>,
+    /// The generation that was judged, which may be older than the object's.
+    pub generation: Option<i64>,
 }
 
 pub fn organization_status(
@@ -31,7 +33,7 @@ pub fn organization_status(
     now: Timestamp,
 ) -> OrganizationStatus {
     let before = organization.status.clone().unwrap_or_default();
-    let generation = organization.metadata.generation;
+    let generation = view.generation.or(organization.metadata.generation);
     let verdict = organization_verdict(organization, view);
     let mut conditions = conditions(&before.conditions, &verdict, generation, now);
     conditions.extend(authenticated(&before.conditions, view, generation, now));
@@ -80,6 +82,10 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView) ->
         return Verdict { ready: true, reason: "Observing", message, reconciling: false, stalled: false };
     }
     if let Some(plan) = view.plan {
+        if let Some(refusal) = &plan.title_refused {
+            let message = format!("spec.title {:?}: {refusal}", organization.spec.title.as_deref().unwrap_or_default());
+            return Verdict { ready: false, reason: "TitleRefused", message, reconciling: false, stalled: true };
+        }
         let departing_held = plan.departing.values().flatten().find(|person| person.reason.is_some() && stalls(person));
         if let Some(person) = departing_held.filter(|_| plan.departures_pending == 0) {
             let message = format!(

@@ -54,9 +54,12 @@ fn what_did_not_change_is_equal_and_keeps_its_times() {
     let mut object = invite(1);
     let memory = memory(person(PersonState::Active, None));
     let done = InviteSituation::Judged { pending: 0, observes: false };
-    let first = invite_status(&object, &memory, &done, noon());
+    let first = invite_status(&object, &memory, &done, object.metadata.generation, noon());
     object.status = Some(first.clone());
-    assert_eq!(first, invite_status(&object, &memory, &done, noon() + SignedDuration::from_hours(1)));
+    assert_eq!(
+        first,
+        invite_status(&object, &memory, &done, object.metadata.generation, noon() + SignedDuration::from_hours(1))
+    );
 
     let mut object = organization();
     let ledger = Ledger::default();
@@ -72,12 +75,12 @@ fn the_generation_moves_only_with_its_outcome() {
     let mut object = invite(1);
     let memory = memory(person(PersonState::Active, None));
     let under_way = InviteSituation::Judged { pending: 1, observes: false };
-    let status = invite_status(&object, &memory, &under_way, noon());
+    let status = invite_status(&object, &memory, &under_way, Some(1), noon());
     assert_eq!(status.observed_generation, Some(-1));
     assert!(has(&status.conditions, "Ready", "False") && has(&status.conditions, "Reconciling", "True"));
     object.status = Some(status);
     let done = InviteSituation::Judged { pending: 0, observes: false };
-    let status = invite_status(&object, &memory, &done, noon());
+    let status = invite_status(&object, &memory, &done, object.metadata.generation, noon());
     assert_eq!(status.observed_generation, Some(1));
     assert!(has(&status.conditions, "Ready", "True") && !has(&status.conditions, "Reconciling", "True"));
 }
@@ -86,12 +89,17 @@ fn the_generation_moves_only_with_its_outcome() {
 fn a_failure_of_the_organization_is_not_copied_into_what_was_observed() {
     let mut object = invite(1);
     let memory = memory(person(PersonState::Active, None));
-    object.status =
-        Some(invite_status(&object, &memory, &InviteSituation::Judged { pending: 0, observes: false }, noon()));
+    object.status = Some(invite_status(
+        &object,
+        &memory,
+        &InviteSituation::Judged { pending: 0, observes: false },
+        Some(1),
+        noon(),
+    ));
     let failing = InviteSituation::OrganizationNotReady("acme");
-    assert_eq!(object.status, Some(invite_status(&object, &memory, &failing, noon())));
+    assert_eq!(object.status, Some(invite_status(&object, &memory, &failing, object.metadata.generation, noon())));
     object.metadata.generation = Some(2);
-    let edited = invite_status(&object, &memory, &failing, noon());
+    let edited = invite_status(&object, &memory, &failing, object.metadata.generation, noon());
     assert!(has(&edited.conditions, "Ready", "False"));
     assert!(!has(&edited.conditions, "Stalled", "True") && !has(&edited.conditions, "Reconciling", "True"));
     assert_eq!(edited.users.len(), 1, "nothing is lost");
@@ -104,7 +112,7 @@ fn each_reason_either_stalls_or_does_not_and_never_both_reconciles_and_stalls() 
         for pending in [0, 1] {
             let held = memory(person(PersonState::Held, Some(reason)));
             let situation = InviteSituation::Judged { pending, observes: false };
-            let status = invite_status(&invite(1), &held, &situation, noon());
+            let status = invite_status(&invite(1), &held, &situation, Some(1), noon());
             let stalled = has(&status.conditions, "Stalled", "True");
             let reconciling = has(&status.conditions, "Reconciling", "True");
             assert!(!(stalled && reconciling), "{reason}");
@@ -153,8 +161,12 @@ fn the_longest_status_stays_under_700_kilobytes() {
         let from = "n".repeat(253);
         ledger.departures.push(Departure { users: users[..50].to_vec(), policy, from, since: Time(noon()) });
     }
-    ledger.in_flight =
-        Some(InFlight { id: "i".repeat(36), started_at: Time(noon()), emails: (0..50).map(long).collect() });
+    ledger.in_flight = Some(InFlight {
+        id: "i".repeat(36),
+        started_at: Time(noon()),
+        emails: (0..50).map(long).collect(),
+        role: None,
+    });
     ledger.removals = (0..26).map(|_| RemovalBucket { hour: Time(noon()), base: i32::MAX, count: i32::MAX }).collect();
     let mut plan = Plan::default();
     for n in 0..500 {
@@ -172,6 +184,6 @@ fn the_longest_status_stays_under_700_kilobytes() {
     let users = (0..1500).map(longest).map(|person| (folded(&person.email), person)).collect();
     let memory = InviteMemory { users, ..InviteMemory::default() };
     let judged = InviteSituation::Judged { pending: 0, observes: false };
-    let size = serde_json::to_vec(&invite_status(&invite(1), &memory, &judged, noon())).unwrap().len();
+    let size = serde_json::to_vec(&invite_status(&invite(1), &memory, &judged, Some(1), noon())).unwrap().len();
     assert!(size < 1_400_000, "{size}: the API server takes one and a half megabytes");
 }

@@ -18,7 +18,7 @@ pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: 
         if taker.stored.contains(email) || !must_depart(person) {
             return Decision::Forget;
         }
-        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+        wait_for_taker(view, &taker.name, email, due);
         return Decision::Wait(None);
     }
     if !must_depart(person) || invite.policy == DeletionPolicy::Retain {
@@ -41,13 +41,29 @@ pub fn handed_over(
         if taker.stored.contains(email) {
             return Decision::Forget;
         }
-        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+        wait_for_taker(view, &taker.name, email, due);
+        return Decision::Wait(None);
+    }
+    if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         return Decision::Wait(None);
     }
     if gone.policy == DeletionPolicy::Retain || !must_depart(person) {
         return Decision::Forget;
     }
+    let community = view.snapshot.edition == Edition::Community;
+    if community && gone.policy == DeletionPolicy::Deactivate {
+        // The open-source edition cannot, and nobody is left to tell it to: they show up as unmanaged.
+        return Decision::Forget;
+    }
     depart(view, email, person, gone.policy, gone.since.0, due)
+}
+
+/// The taker's entry is stored at the end of this pass: then there is something to do here.
+fn wait_for_taker(view: &View, taker: &str, email: &str, due: &mut Option<Timestamp>) {
+    let planned = view.ledger.person(taker, email).is_some_and(Person::may_have_been_mailed);
+    if planned && !view.desired.observes_only {
+        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+    }
 }
 
 /// Whether the claim was ever effective: only then is there something to take back.
@@ -62,7 +78,7 @@ pub fn must_depart(person: &Person) -> bool {
     if never_effective.iter().any(|reason| person.is_held_for(*reason)) {
         return false;
     }
-    person.was_reached() || person.is_held_for(HeldReason::InviteUnconfirmed) || person.state == PersonState::Leaving
+    person.may_have_been_mailed() || matches!(person.state, PersonState::Leaving | PersonState::Inviting)
 }
 
 fn depart(
@@ -128,9 +144,8 @@ fn absent(view: &View, email: &str, person: &Person) -> Decision {
     }
     let hides = view.ledger.invitations_visible != Some(true);
     let maybe_invited = person.invited_at.is_some() || person.is_held_for(HeldReason::InviteUnconfirmed);
-    if view.snapshot.edition == Edition::Enterprise
-        && (invited_just_now || (maybe_invited && person.user_id.is_none() && hides))
-    {
+    let unknown = invited_just_now || (maybe_invited && person.user_id.is_none() && hides);
+    if view.snapshot.edition == Edition::Enterprise && unknown && !view.found_nothing_open(email) {
         // The roster does not tell, so it is revoked once; "nothing open" counts as done.
         return act(view, person, Action::Revoke { email: email.to_owned(), blind: true });
     }
@@ -141,7 +156,7 @@ fn act(view: &View, person: &Person, action: Action) -> Decision {
     let email = action.emails().first().map(ToString::to_string).unwrap_or_default();
     match view.ledger.refusal(&email, &action.verb(), view.now()) {
         Some(refusal) => hold(view, person, refusal.reason, refusal.message.clone()),
-        None => Decision::Act(action),
+        None => Decision::Act(action, None),
     }
 }
 
@@ -149,5 +164,6 @@ fn act(view: &View, person: &Person, action: Action) -> Decision {
 fn hold(view: &View, person: &Person, reason: HeldReason, message: String) -> Decision {
     let mut entry = held(entry(Some(person), &person.email, view.now()), reason, message);
     entry.state = PersonState::Leaving;
-    Decision::Held(reason, settled_since(Some(person), entry, view.now()))
+    entry.since.clone_from(&person.since);
+    Decision::Held(reason, entry)
 }

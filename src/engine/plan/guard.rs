@@ -32,7 +32,9 @@ pub fn keep_an_administrator(view: &View, plan: &mut Plan, candidates: &mut Vec<
 }
 
 pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
-    let wanted = candidates.iter().filter(|candidate| candidate.action.removes()).count();
+    // Who is counted already, by an attempt whose answer was lost, is not counted twice.
+    let counted = |candidate: &&Candidate| view.ledger.passing.reserved.contains_key(&candidate.email);
+    let wanted = candidates.iter().filter(|c| c.action.removes() && !counted(c)).count();
     let window = removals_in_window(&view.ledger.removals, view.now());
     let used: usize = window.iter().map(|bucket| count(bucket.count)).sum();
     let base = window.first().map_or(view.snapshot.with_access(), |bucket| count(bucket.base));
@@ -44,7 +46,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
         Plan::due_at(&mut plan.due, oldest.hour.0 + WINDOW);
     }
     let message = format!(
-        "{wanted} people would lose access or rank; within 24 hours at most {limit} may (guards.maxRemovals), {used} did already"
+        "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals of the Organization), {used} did: wait, or raise it"
     );
     let judge = |candidate: &Candidate| candidate.action.removes().then(|| (HeldReason::RemovalGuard, message.clone()));
     let taken = take_out(candidates, judge);

@@ -45,6 +45,8 @@ pub struct Plan {
     /// Departures of deleted UserInvites that wait or have a step.
     pub departures_pending: usize,
     pub held: BTreeMap<HeldReason, Vec<String>>,
+    /// Why the declared title is not set.
+    pub title_refused: Option<String>,
     /// When the next thing becomes due without anybody's doing.
     pub due: Option<Timestamp>,
     /// A roster has to be read before more can be decided.
@@ -59,8 +61,8 @@ enum Decision {
     Settled(Person),
     /// Nothing to do and nothing to remember.
     Forget,
-    /// To be done; until then the entry stays as it is.
-    Act(Action),
+    /// To be done; until then this is where the person stands.
+    Act(Action, Option<Person>),
     /// To be done, but not yet.
     Wait(Option<Person>),
     Held(HeldReason, Person),
@@ -101,13 +103,13 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
             sort_in(&mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
         }
     }
-    if let Some(candidate) = title(&view) {
-        candidates.push(candidate);
-    }
+    title(&view, &mut plan, &mut candidates);
     guard::keep_an_administrator(&view, &mut plan, &mut candidates);
     guard::limit_removals(&view, &mut plan, &mut candidates);
     if !circumstances.roster_fresh {
-        plan.stale = candidates.iter().filter(|c| c.action.removes()).map(|c| c.email.clone()).collect();
+        // An invitation that was open may be accepted by now, and then revoking it ends no access.
+        let counts = |c: &&Candidate| c.action.removes() || matches!(c.action, Action::Revoke { blind: false, .. });
+        plan.stale = candidates.iter().filter(counts).map(|c| c.email.clone()).collect();
     }
     order::order(&view, &mut plan, candidates);
     for names in plan.held.values_mut() {
@@ -116,15 +118,19 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     plan
 }
 
-fn title(view: &View) -> Option<Candidate> {
-    let to = view.desired.title.clone()?;
+fn title(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
+    let Some(to) = view.desired.title.clone() else { return };
     let from = view.snapshot.title.clone();
-    let refused = view.ledger.refusal("", &format!("title {to}"), view.now()).is_some();
-    if from == to || refused {
-        return None;
+    if from == to {
+        return;
+    }
+    let action = Action::SetTitle { from, to };
+    if let Some(refusal) = view.ledger.refusal("", &action.verb(), view.now()) {
+        plan.title_refused = Some(refusal.message.clone());
+        return;
     }
     let if_held = Person::new("", PersonState::Held);
-    Some(Candidate { cause: Cause::Organization, email: String::new(), action: Action::SetTitle { from, to }, if_held })
+    candidates.push(Candidate { cause: Cause::Organization, email: String::new(), action, if_held });
 }
 
 fn sort_in(
@@ -145,8 +151,14 @@ fn sort_in(
                 plan.settle(&cause, email, Some(person));
             }
         }
-        Decision::Act(action) => {
+        Decision::Act(action, person) => {
             plan.waits(&cause);
+            // A member is remembered before anything is done: if the manifest is deleted right after, the access that
+            // was given must be known.
+            let if_held = person.clone().unwrap_or(if_held);
+            if person.is_some() {
+                plan.settle(&cause, email, person);
+            }
             candidates.push(Candidate { cause, email: email.to_owned(), action, if_held });
         }
     }
@@ -228,8 +240,13 @@ impl View<'_> {
 
     /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.
     fn member(&self, email: &str) -> Option<&Member> {
-        let revoked = self.ledger.passing.revoked.contains(email);
+        let revoked = self.ledger.passing.revoked.contains_key(email) || self.found_nothing_open(email);
         self.snapshot.member(email).filter(|member| !(revoked && is_invited(member)))
+    }
+
+    /// We tried to revoke, there was nothing, and this roster was read after that.
+    fn found_nothing_open(&self, email: &str) -> bool {
+        self.ledger.passing.nothing_open.get(email).is_some_and(|at| *at < self.snapshot.begun)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Action, Decision, Guest, View};
 use crate::engine::desired::Invite;
+use crate::engine::snapshot::is_invited;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState, SAME_WISH};
 use jiff::Timestamp;
@@ -16,10 +17,16 @@ pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str) -> Decisio
         return lost_claim(view, invite, winner, own, email, typed);
     }
     // A claim takes over what another manifest remembers, so that a move is no departure and no second mail.
-    let before =
-        own.filter(|p| p.was_reached()).or_else(|| view.ledger.remembered_elsewhere(&invite.name, email)).or(own);
-    let subject = Subject { view, invite, email, typed, before };
-    match view.member(email) {
+    let remembered = || view.ledger.remembered_elsewhere(&invite.name, email);
+    let before = own.filter(|p| p.may_have_been_mailed()).or_else(remembered).or(own);
+    let subject = Subject { view, invite, email, typed, before, member: view.member(email) };
+    if own.is_none() && is_full(&subject) {
+        return subject.hold(
+            HeldReason::DeparturesFull,
+            "1,000 addresses dropped from this UserInvite still wait for their departure: this one waits for them",
+        );
+    }
+    match subject.member {
         Some(member) => listed(&subject, member),
         None => unlisted(&subject),
     }
@@ -31,6 +38,7 @@ struct Subject<'a> {
     email: &'a str,
     typed: &'a str,
     before: Option<&'a Person>,
+    member: Option<&'a Member>,
 }
 
 fn lost_claim(
@@ -167,11 +175,16 @@ fn unlisted(subject: &Subject) -> Decision {
             return has_left(subject);
         }
         if before.invited_at.is_some() {
-            return if hides { waits_for_person(subject) } else { was_revoked(subject) };
+            let nothing = view.found_nothing_open(subject.email);
+            return if hides && !nothing { waits_for_person(subject) } else { was_revoked(subject) };
         }
-        if before.is_held_for(HeldReason::InviteUnconfirmed) && hides && subject.invite.role != InviteRole::Deactivated
+        // Where the status was lost, only a roster that shows open invitations tells who is new.
+        let doubtful = hides || !view.snapshot.shows_open_invitation();
+        if before.is_held_for(HeldReason::InviteUnconfirmed)
+            && doubtful
+            && subject.invite.role != InviteRole::Deactivated
         {
-            return Decision::Held(HeldReason::InviteUnconfirmed, before.clone());
+            return subject.hold(HeldReason::InviteUnconfirmed, before.message.as_deref().unwrap_or_default());
         }
     }
     if subject.invite.role == InviteRole::Deactivated {
@@ -208,9 +221,8 @@ fn has_left(subject: &Subject) -> Decision {
     let mut person = subject.entry();
     person.state = PersonState::Left;
     person.seat_since = None;
-    person.message =
-        Some("was a member and is gone; not invited again until the address is removed and added anew".to_owned());
-    Decision::Settled(subject.since(person))
+    let message = "was a member and is gone; not invited again until the address is removed and added anew";
+    subject.ended(person, HeldReason::Left, message)
 }
 
 fn was_revoked(subject: &Subject) -> Decision {
@@ -219,10 +231,8 @@ fn was_revoked(subject: &Subject) -> Decision {
     }
     let mut person = subject.entry();
     person.state = PersonState::Revoked;
-    person.message = Some(
-        "the invitation is gone from the server; not sent again until the address is removed and added anew".to_owned(),
-    );
-    Decision::Settled(subject.since(person))
+    let message = "the invitation is gone from the server; not sent again until the address is removed and added anew";
+    subject.ended(person, HeldReason::Revoked, message)
 }
 
 fn newcomer(subject: &Subject) -> Decision {
@@ -243,18 +253,16 @@ fn newcomer(subject: &Subject) -> Decision {
     if !view.snapshot.may_invite {
         return subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations");
     }
-    let departing =
-        view.ledger.invites.get(&subject.invite.name).map_or(0, |memory| {
-            memory.users.keys().filter(|email| !subject.invite.emails.contains_key(*email)).count()
-        });
-    if departing >= MOST_DEPARTING {
-        return subject.hold(
-            HeldReason::DeparturesFull,
-            "1,000 addresses dropped from this UserInvite still wait for their departure: this one waits for them",
-        );
-    }
     let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
     subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] })
+}
+
+fn is_full(subject: &Subject) -> bool {
+    let memory = subject.view.ledger.invites.get(&subject.invite.name);
+    let departing = |memory: &crate::engine::ledger::InviteMemory| {
+        memory.users.keys().filter(|email| !subject.invite.emails.contains_key(*email)).count()
+    };
+    memory.is_some_and(|memory| departing(memory) >= MOST_DEPARTING)
 }
 
 fn is_unconfirmed(before: Option<&Person>) -> bool {
@@ -263,7 +271,30 @@ fn is_unconfirmed(before: Option<&Person>) -> bool {
 
 impl Subject<'_> {
     fn entry(&self) -> Person {
-        entry(self.before, self.typed, self.view.now())
+        let mut person = entry(self.before, self.typed, self.view.now());
+        if let Some(member) = self.member.filter(|member| !is_invited(member)) {
+            person.user_id = Some(member.user_id);
+        }
+        person
+    }
+
+    /// Where a member stands before something is done about the role.
+    fn as_found(&self) -> Option<Person> {
+        let member = self.member.filter(|member| !is_invited(member))?;
+        let role = member.role.clone()?;
+        let mut person = self.member(member, &role);
+        if role == Role::Pending {
+            person.state = PersonState::Pending;
+            person = settled_since(self.before, person, self.view.now());
+        }
+        Some(person)
+    }
+
+    /// Nothing is left to do, and it is not as declared.
+    fn ended(&self, mut person: Person, reason: HeldReason, message: &str) -> Decision {
+        person.reason = Some(reason.to_string());
+        person.message = Some(message.to_owned());
+        Decision::Settled(self.since(person))
     }
 
     fn since(&self, person: Person) -> Person {
@@ -279,7 +310,7 @@ impl Subject<'_> {
         let refused = self.view.ledger.refusal(self.email, &action.verb(), self.view.now());
         let everybody = if action.mails() { self.view.ledger.refusal("", "invite", self.view.now()) } else { None };
         let Some(refusal) = refused.or(everybody) else {
-            return Decision::Act(action);
+            return Decision::Act(action, self.as_found());
         };
         let mut person = held(self.entry(), refusal.reason, refusal.message.clone());
         if refusal.reason == HeldReason::Failed {

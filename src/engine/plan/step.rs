@@ -79,7 +79,7 @@ impl Action {
     /// Frees a seat, or may: done before anything that takes one.
     pub fn frees(&self) -> bool {
         match self {
-            Self::SetRole { from, to, .. } => to.rank() < from.rank(),
+            Self::SetRole { from, to, .. } => to.rank() < from.rank() || *to == Role::Deactivated,
             Self::Remove { .. } | Self::Revoke { .. } => true,
             Self::SetTitle { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => false,
         }
@@ -87,6 +87,13 @@ impl Action {
 
     pub fn mails(&self) -> bool {
         matches!(self, Self::Invite { .. } | Self::InviteAnew { .. })
+    }
+
+    pub fn mailed_role(&self) -> Option<&Role> {
+        match self {
+            Self::Invite { role, .. } | Self::InviteAnew { to: role, .. } => Some(role),
+            Self::SetTitle { .. } | Self::SetRole { .. } | Self::Remove { .. } | Self::Revoke { .. } => None,
+        }
     }
 
     /// The word for what is asked, by which a refusal is remembered.

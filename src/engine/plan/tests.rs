@@ -8,8 +8,7 @@ use crate::engine::outcome;
 use crate::engine::snapshot::{Completeness, Found, Snapshot};
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
 use crate::resources::{
-    DeletionPolicy, Departure, InFlight, InviteRole, OrganizationSpec, RemovalBucket, Target, UserInvite,
-    UserInviteSpec,
+    DeletionPolicy, Departure, InFlight, InviteRole, Organization, RemovalBucket, Target, UserInvite, UserInviteSpec,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 /// An organization in sync: what is declared, what is there, and what is remembered agree.
 struct World {
-    organization: OrganizationSpec,
+    organization: Organization,
     invites: Vec<UserInvite>,
     members: Vec<Member>,
     edition: Edition,
@@ -38,10 +37,9 @@ fn noon() -> Timestamp {
 
 impl World {
     fn empty() -> Self {
-        let organization = serde_json::from_value(serde_json::json!({
-            "url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}
-        }))
-        .unwrap();
+        let spec =
+            serde_json::json!({"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}});
+        let organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
         let mut world = Self {
             organization,
             invites: Vec::new(),
@@ -186,9 +184,9 @@ fn a_new_address_is_invited_and_a_duplicate_by_case_is_one_person() {
 #[test]
 fn a_changed_title_is_one_step_and_blanks_around_it_are_none() {
     let mut world = World::in_sync();
-    world.organization.title = Some(" Acme ".to_owned());
+    world.organization.spec.title = Some(" Acme ".to_owned());
     assert!(world.plan().steps.is_empty());
-    world.organization.title = Some("Acme Labels".to_owned());
+    world.organization.spec.title = Some("Acme Labels".to_owned());
     assert_eq!(steps(&world.plan()), ["title \"Acme\" → \"Acme Labels\""]);
 }
 
@@ -438,7 +436,97 @@ fn an_unconfirmed_invitation_is_judged_anew_once_the_server_shows_invitations() 
     world.ledger.invitations_visible = Some(false);
     assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
     world.ledger.invitations_visible = Some(true);
+    assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
+    world.member(99, "other@example.com", Role::Annotator);
+    world.change_member("other@example.com", |m| m.invitation = InvitationState::Open);
     assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
+}
+
+#[test]
+fn an_unconfirmed_invitation_stays_unconfirmed_when_it_moves_to_another_manifest() {
+    let mut world = World::in_sync();
+    world.ledger.invitations_visible = Some(false);
+    let mut person = Person::new("new@example.com", PersonState::Held);
+    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.invite("reviewers", InviteRole::Reviewer, &["new@example.com".to_owned()]);
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
+    assert_eq!(held(&plan), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
+}
+
+#[test]
+fn whoever_is_held_before_a_role_change_is_remembered_for_the_departure() {
+    let mut world = World::in_sync();
+    world.member(99, "bob@example.com", Role::Manager);
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    world.invite("more", InviteRole::Annotator, &["bob@example.com".to_owned()]);
+    world.settle();
+    assert_eq!(world.person("more", "bob@example.com").user_id, Some(99));
+    assert!(must_depart(world.person("more", "bob@example.com")));
+}
+
+#[test]
+fn a_member_is_remembered_before_the_role_changes() {
+    let mut world = World::in_sync();
+    world.member(99, "walkin@example.com", Role::Pending);
+    world.invite("more", InviteRole::Annotator, &["walkin@example.com".to_owned()]);
+    let plan = world.settle();
+    assert_eq!(steps(&plan), ["walkin@example.com: Pending → Annotator"]);
+    assert_eq!(world.person("more", "walkin@example.com").state, PersonState::Pending);
+    assert_eq!(world.person("more", "walkin@example.com").user_id, Some(99));
+}
+
+#[test]
+fn an_open_invitation_is_looked_at_before_it_is_revoked_by_an_old_roster() {
+    let mut world = invited("new@example.com", "Annotator");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    world.fresh = false;
+    assert_eq!(world.plan().stale, ["new@example.com"]);
+}
+
+#[test]
+fn nothing_to_revoke_means_look_again_and_not_gone() {
+    let mut world = invited("new@example.com", "Annotator");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    // The next roster shows that the person had accepted.
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Accepted);
+    assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
+    // Or it still lists the dead invitation, or nobody.
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Open);
+    assert!(world.plan().is_done());
+    world.members.retain(|m| m.email != "new@example.com");
+    assert!(world.plan().is_done());
+}
+
+#[test]
+fn a_removal_whose_answer_was_lost_is_counted_once() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.max_removals = IntOrString::Int(1);
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.settle();
+    world.later(30);
+    assert!(outcome::reserve_removals(&mut world.ledger, &["person2@example.com"], 12, world.now));
+    assert_eq!(steps(&world.plan()), ["person2@example.com: Annotator → Deactivated"]);
+    assert!(!outcome::reserve_removals(&mut world.ledger, &["person2@example.com"], 12, world.now));
+    outcome::release_removal(&mut world.ledger, "person2@example.com");
+    assert!(world.ledger.removals.is_empty());
+}
+
+#[test]
+fn a_refused_title_is_told_and_not_tried_again_at_once() {
+    let mut world = World::in_sync();
+    world.organization.spec.title = Some("Other".to_owned());
+    let until = noon() + SignedDuration::from_mins(10);
+    outcome::refused(&mut world.ledger, "", "title Other", HeldReason::Forbidden, "no".to_owned(), until);
+    let plan = world.plan();
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.title_refused.as_deref(), Some("no"));
 }
 
 #[test]
@@ -506,7 +594,7 @@ fn more_removals_than_allowed_are_held_all_of_them() {
     let plan = world.plan();
     assert!(plan.steps.is_empty());
     assert_eq!(plan.held[&HeldReason::RemovalGuard].len(), 10);
-    world.organization.guards.max_removals = IntOrString::Int(10);
+    world.organization.spec.guards.max_removals = IntOrString::Int(10);
     assert_eq!(world.plan().steps.len(), 10);
 }
 
@@ -608,7 +696,7 @@ const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_secs(120),
 fn marked(world: &mut World, email: &str, ago: Duration) {
     world.edit("annotators", |spec| spec.emails.push(email.to_owned()));
     world.ledger.in_flight =
-        Some(InFlight { id: "m".to_owned(), started_at: Time(noon()), emails: vec![email.to_owned()] });
+        Some(InFlight { id: "m".to_owned(), started_at: Time(noon()), emails: vec![email.to_owned()], role: None });
     world.ledger.passing = Passing {
         mark: Some(MarkSeen { id: "m".to_owned(), at: Boottime::now() - ago, ended: None }),
         ..Passing::default()
@@ -643,6 +731,34 @@ fn a_marked_address_that_the_roster_shows_was_sent() {
     assert_eq!(judge(&mut world), MarkVerdict::Settled);
     assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Invited);
     assert_eq!(world.person("annotators", "new@example.com").attempts, Some(1));
+}
+
+#[test]
+fn a_row_that_the_mail_was_to_replace_says_nothing_until_the_request_is_over() {
+    let mut world = invited("new@example.com", "Manager");
+    let earlier = noon() - SignedDuration::from_hours(1);
+    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
+        Some(Time(earlier));
+    marked(&mut world, "new@example.com", Duration::from_secs(1));
+    world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(world.person("annotators", "new@example.com").role.as_deref(), Some("Annotator"));
+    assert!(world.plan().is_done(), "{:?}", steps(&world.plan()));
+}
+
+#[test]
+fn an_invitation_that_was_revoked_for_a_mail_that_never_went_is_sent() {
+    let mut world = invited("new@example.com", "Manager");
+    let earlier = noon() - SignedDuration::from_hours(1);
+    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
+        Some(Time(earlier));
+    world.members.retain(|m| m.email != "new@example.com");
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
 }
 
 #[test]
