@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -43,13 +43,13 @@ pub struct Client {
 pub(super) struct Inner {
     pub(super) base_url: BaseUrl,
     pub(super) http: reqwest::Client,
-    /// Keeps no connection open: one that the server closed meanwhile would leave the fate of a mail unknown.
-    pub(super) mail: reqwest::Client,
     pub(super) timeouts: Timeouts,
     pub(super) credential: Credential,
     pub(super) sent: AtomicU64,
     token: Token,
     pace: Mutex<Pace>,
+    roots: Vec<reqwest::Certificate>,
+    mail: OnceLock<reqwest::Client>,
 }
 
 /// Shorter than the keep-alive of the usual proxies, so that they do not close a connection in our hands.
@@ -61,16 +61,16 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let Connection { base_url, token, ca_bundle, timeouts } = connection;
         let roots = ca_bundle.as_deref().map(certificates).transpose()?.unwrap_or_default();
-        let build = |idle_connections| build(&base_url, &roots, timeouts, idle_connections);
         let inner = Inner {
-            http: build(usize::MAX)?,
-            mail: build(0)?,
+            http: build(&base_url, &roots, timeouts, usize::MAX)?,
+            mail: OnceLock::new(),
             credential: Credential::new(&token)?,
             base_url,
             timeouts,
             sent: AtomicU64::new(0),
             token,
             pace: Mutex::new(pace),
+            roots,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -96,6 +96,13 @@ impl Client {
 
     pub fn token(&self) -> &Token {
         &self.inner.token
+    }
+
+    /// For mails: keeps no connection open, since one that the server closed meanwhile would leave the fate of a mail
+    /// unknown. Made when the first mail goes out: the system's certificates are read for it once more.
+    pub(super) fn mail_http(&self) -> &reqwest::Client {
+        let Inner { base_url, http, timeouts, roots, mail, .. } = &*self.inner;
+        mail.get_or_init(|| build(base_url, roots, *timeouts, 0).unwrap_or_else(|_| http.clone()))
     }
 
     pub(super) fn pace(&self) -> Pace {
@@ -180,6 +187,20 @@ mod tests {
     use super::*;
 
     fn assert_send<T: Send>(_: T) {}
+
+    #[test]
+    fn a_bundle_that_holds_no_usable_certificate_is_told() {
+        let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for bundle in ["", "no PEM", damaged] {
+            let connection = Connection {
+                base_url: BaseUrl::parse("https://localhost").unwrap(),
+                token: Token::parse("sesame-sesame".into()).unwrap(),
+                ca_bundle: Some(bundle.as_bytes().to_vec()),
+                timeouts: Timeouts::default(),
+            };
+            assert!(matches!(Client::new(connection, Pace::unlimited()), Err(Error::CaBundle(_))), "{bundle}");
+        }
+    }
 
     #[allow(dead_code)]
     fn every_call_can_run_on_any_thread(client: &Client) {

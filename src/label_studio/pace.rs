@@ -261,3 +261,124 @@ impl Drop for Driver {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(requests_per_second: f64, burst: u32) -> Limit {
+        Limit { requests_per_second, burst }
+    }
+
+    async fn starts(pace: &Pace, lane: Lane, count: usize) -> Vec<Instant> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            pace.ready(lane, None).await.unwrap();
+            all.push(Instant::now());
+        }
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_follow_one_another_at_the_rate_and_never_faster() {
+        let pace = Paces::new().of("s", "a", limit(14.0, 1));
+        let all = starts(&pace, Lane::Write, 50).await;
+        let interval = Duration::from_secs_f64(1.0 / 14.0);
+        for pair in all.windows(2) {
+            let gap = pair[1] - pair[0];
+            // The timer counts in milliseconds and rounds up.
+            assert!(gap >= interval && gap <= interval + Duration::from_millis(2), "{gap:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_organizations_share_a_bucket_and_two_servers_do_not() {
+        let paces = Paces::new();
+        let (a, b) = (paces.of("s", "a", limit(10.0, 1)), paces.of("s", "b", limit(10.0, 1)));
+        let other = paces.of("t", "a", limit(10.0, 1));
+        let begun = Instant::now();
+        tokio::join!(starts(&a, Lane::Write, 5), starts(&b, Lane::Read, 5));
+        assert_eq!(begun.elapsed().as_millis(), 900);
+        let begun = Instant::now();
+        starts(&other, Lane::Read, 1).await;
+        assert_eq!(begun.elapsed().as_millis(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_is_not_polled_holds_up_nobody() {
+        let pace = Paces::new().of("s", "a", limit(10.0, 1));
+        starts(&pace, Lane::Write, 1).await;
+        let mut idle = Box::pin(pace.ready(Lane::Write, None));
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut idle).await.is_err());
+        let begun = Instant::now();
+        starts(&pace, Lane::Write, 1).await;
+        assert!(begun.elapsed() <= Duration::from_millis(200));
+        idle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_is_dropped_leaves_the_queue() {
+        let pace = Paces::new().of("s", "a", limit(1.0, 1));
+        starts(&pace, Lane::Write, 1).await;
+        let begun = Instant::now();
+        for _ in 0..50 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), pace.ready(Lane::Write, None)).await;
+            assert!(given_up.is_err());
+        }
+        starts(&pace, Lane::Write, 1).await;
+        assert!(begun.elapsed() <= Duration::from_millis(1001));
+        assert!(lock(&pace.place.as_ref().unwrap().shared.state).waiting.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_outlives_the_place_that_caused_it() {
+        let paces = Paces::new();
+        let pace = paces.of("s", "a", limit(10.0, 1));
+        pace.pause(Duration::from_secs(30));
+        drop(pace);
+        let begun = Instant::now();
+        starts(&paces.of("s", "a", limit(10.0, 1)), Lane::Read, 1).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_is_longer_than_ten_minutes() {
+        let pace = Paces::new().of("s", "a", limit(10.0, 1));
+        pace.pause(Duration::from_secs(86_400));
+        let begun = Instant::now();
+        starts(&pace, Lane::Read, 1).await;
+        assert_eq!(begun.elapsed(), LONGEST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn buckets_are_forgotten_when_nothing_is_owed() {
+        let paces = Paces::new();
+        for n in 0..10 {
+            starts(&paces.of(&format!("s{n}"), "a", limit(10.0, 1)), Lane::Read, 1).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let _last = paces.of("last", "a", limit(10.0, 1));
+        assert_eq!(lock(&paces.buckets).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_start_in_time_is_told() {
+        let pace = Paces::new().of("s", "a", limit(1.0, 1));
+        assert_eq!(pace.ready(Lane::Write, Some(Boottime::now())).await, Err(NotStarted));
+        let soon = || Some(Boottime::now() + Duration::from_millis(50));
+        assert_eq!(pace.ready(Lane::Write, soon()).await, Ok(()));
+        assert_eq!(pace.ready(Lane::Write, soon()).await, Err(NotStarted));
+        assert_eq!(Pace::unlimited().ready(Lane::Write, Some(Boottime::now())).await, Err(NotStarted));
+        assert_eq!(Pace::unlimited().ready(Lane::Write, None).await, Ok(()));
+    }
+
+    #[test]
+    fn a_bucket_serves_on_after_the_runtime_that_served_it_ended() {
+        let paces = Paces::new();
+        let pace = paces.of("s", "a", limit(1000.0, 1));
+        for _ in 0..3 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async { tokio::join!(starts(&pace, Lane::Write, 2), starts(&pace, Lane::Read, 2)) });
+        }
+    }
+}

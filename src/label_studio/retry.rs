@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 
 use super::boottime::Boottime;
 use super::client::Client;
-use super::error::{Class, Error};
+use super::error::{Class, Error, Reach};
 use super::pace::Lane;
 use super::send::{Answer, Call, is_too_many};
 
@@ -58,6 +58,8 @@ impl Client {
 
     /// Sends a mail: once, unless the server says that it was too busy to begin, and never after `start_by`.
     pub(super) async fn mail(&self, call: &Call, start_by: Boottime) -> Result<Answer, Error> {
+        // Before the wait for a turn: what follows the turn should be the request and nothing else.
+        self.mail_http();
         let mut tried = 0;
         loop {
             let error = match self.once(call).await {
@@ -115,6 +117,10 @@ enum Failed {
 }
 
 fn worth_another(error: &Error) -> bool {
+    // A certificate does not become valid within seconds.
+    if matches!(error, Error::Unreachable { reason: Reach::Tls, .. }) {
+        return false;
+    }
     match error.class() {
         Class::Transient => !matches!(error, Error::NotStarted),
         Class::Unauthorized | Class::Forbidden | Class::NotFound | Class::Refused | Class::NotLabelStudio => false,
@@ -145,7 +151,6 @@ mod tests {
 mod http_tests {
     use serde_json::json;
 
-    use super::super::error::Reach;
     use super::super::scripted::{Reply, Scripted};
     use super::super::{Invite, Role};
     use super::*;

@@ -88,7 +88,7 @@ impl Client {
 
     fn request(&self, call: &Call, authorization: Option<&HeaderValue>) -> reqwest::RequestBuilder {
         let (http, timeout) = match call.start_by {
-            Some(_) => (&self.inner.mail, self.inner.timeouts.mail),
+            Some(_) => (self.mail_http(), self.inner.timeouts.mail),
             None => (&self.inner.http, self.inner.timeouts.read),
         };
         let mut request =

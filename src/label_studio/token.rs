@@ -29,7 +29,7 @@ pub enum TokenKind {
 pub enum TokenError {
     #[error("the token is empty")]
     Empty,
-    #[error("the token consists of blanks")]
+    #[error("the token is empty but for blanks")]
     Blank,
     #[error("the token ends with a newline: create the Secret with printf or --from-literal")]
     EndsWithNewline,
