@@ -1,0 +1,110 @@
+//! Properties of the engine over random organizations, against the simulator over real HTTP: it comes to an end and then
+//! leaves everything alone, it touches nobody who is not claimed, the order of manifests does not matter, and whatever
+//! request, status write or answer is lost, it ends where it would have ended anyway and mails nobody twice. Where the
+//! server does not show open invitations, whom it dares not mail is held with a reason.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod stage_engine;
+
+use label_studio_operator::resources::{HeldReason, folded};
+use proptest::prelude::*;
+use stage_engine::{Scene, Stage, Trouble, crashes, faults, scenes};
+use std::collections::BTreeSet;
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// The same scene with and without troubles ends the same way; where the server never showed an open invitation, but for
+/// people who are held because nobody knows whether they were mailed.
+async fn ends_as_without(troubles: &[Trouble], scene: &Scene, shows_invitations: bool) {
+    let mut calm = Stage::play(scene, shows_invitations, &[]).await.ending();
+    let stage = Stage::play(scene, shows_invitations, troubles).await;
+    let mut rough = stage.ending();
+    let unconfirmed = HeldReason::InviteUnconfirmed.as_str();
+    let held = rough.entries.iter().filter(|(_, entry)| entry.reason.as_deref() == Some(unconfirmed));
+    let held: BTreeSet<String> = held.map(|((email, _), _)| email.clone()).collect();
+    if stage.disk.stored.organization.invitations_visible == Some(true) {
+        assert!(held.is_empty(), "held although the server shows invitations: {held:?}");
+    }
+    for (email, mails) in &rough.mails {
+        assert!(Some(mails) <= calm.mails.get(email), "{email} was mailed {mails} times: {rough:#?}");
+    }
+    for ending in [&mut calm, &mut rough] {
+        ending.people.retain(|email, _| !held.contains(email));
+        ending.mails.clear();
+        ending.entries.retain(|(email, _), _| !held.contains(email));
+    }
+    assert_eq!(rough, calm);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_was_applied_is_left_alone_by_the_next_pass(scene in scenes(true), shows in any::<bool>()) {
+        run(async {
+            let mut stage = Stage::play(&scene, shows, &[]).await;
+            let ending = stage.ending();
+            stage.simulator.clear_journal();
+            stage.live(scene.editions().last().unwrap(), None).await;
+            assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
+            assert_eq!(stage.ending(), ending);
+        });
+    }
+
+    #[test]
+    fn whom_nobody_claims_and_the_owner_and_the_operator_are_not_touched(scene in scenes(true), shows in any::<bool>()) {
+        run(async {
+            let untouchable = |stage: &Stage| {
+                let mut members = stage.simulator.members();
+                members.retain(|m| m.user_type == "service" || m.role == "OW" || !scene.claims(&folded(&m.email)));
+                members
+            };
+            let before = untouchable(&Stage::set(&scene, shows).await);
+            let after = untouchable(&Stage::play(&scene, shows, &[]).await);
+            assert!(before.len() >= 2);
+            assert_eq!(before, after);
+        });
+    }
+
+    #[test]
+    fn the_order_of_the_manifests_does_not_matter(scene in scenes(true), shows in any::<bool>(), order in any::<[u8; 4]>()) {
+        run(async {
+            let one = Stage::play(&scene, shows, &[]).await.ending();
+            let mut editions = scene.editions();
+            for manifests in &mut editions {
+                let mut places = order.iter();
+                manifests.sort_by_cached_key(|_| places.next().copied());
+                for manifest in manifests {
+                    manifest.emails.reverse();
+                }
+            }
+            let mut stage = Stage::set(&scene, shows).await;
+            stage.play_editions(&editions, &[]).await;
+            assert_eq!(stage.ending(), one);
+        });
+    }
+
+    #[test]
+    fn a_crash_at_any_point_changes_no_ending_and_mails_nobody_twice(scene in scenes(false), crashes in crashes()) {
+        run(ends_as_without(&crashes, &scene, true));
+    }
+
+    #[test]
+    fn a_crash_where_the_server_hides_invitations_holds_whom_it_leaves_in_doubt(
+        scene in scenes(false), crashes in crashes(),
+    ) {
+        run(ends_as_without(&crashes, &scene, false));
+    }
+
+    #[test]
+    fn a_fault_at_any_request_changes_no_ending_and_mails_nobody_twice(
+        scene in scenes(false), faults in faults(), shows in any::<bool>(),
+    ) {
+        run(ends_as_without(&faults, &scene, shows));
+    }
+}

@@ -1,0 +1,132 @@
+//! The memory of the controller without its API server: each write is one point at which it may go wrong.
+
+use jiff::SignedDuration;
+use label_studio_operator::engine::ledger::{InviteMemory, Ledger};
+use label_studio_operator::engine::memory::{Forgotten, Memory};
+use label_studio_operator::engine::plan::{Guest, Plan};
+use label_studio_operator::engine::snapshot::Snapshot;
+use label_studio_operator::resources::{OrganizationStatus, Person, UserInviteStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The memory as the controller keeps it in status. Nothing else outlives the process.
+#[derive(Default)]
+pub struct Disk {
+    pub stored: Stored,
+    pub writes: usize,
+    /// The write that goes wrong: which, whether it is stored, whether the process dies of it.
+    pub doomed: Option<(usize, bool, bool)>,
+    pub died: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    pub organization: OrganizationStatus,
+    pub invites: BTreeMap<String, UserInviteStatus>,
+    pub finalized: BTreeSet<String>,
+}
+
+impl Disk {
+    async fn write(&mut self, change: impl FnOnce(&mut Stored) + Send) -> Result<(), Forgotten> {
+        self.writes += 1;
+        let (stored, killed) = match self.doomed {
+            Some((nth, stored, killed)) if nth == self.writes => (stored, Some(killed)),
+            _ => (true, None),
+        };
+        if stored {
+            change(&mut self.stored);
+        }
+        match killed {
+            None => Ok(()),
+            Some(true) => {
+                self.died.store(true, Ordering::Relaxed);
+                std::future::pending().await
+            }
+            Some(false) => Err(Forgotten::Unwritten { object: "it".to_owned(), reason: "trouble".to_owned() }),
+        }
+    }
+
+    async fn write_invite(&mut self, name: &str, memory: &InviteMemory) -> Result<(), Forgotten> {
+        let InviteMemory { target, users, last_handled_reinvite } = memory.clone();
+        let users = users.into_values().collect();
+        let status = UserInviteStatus { target, users, last_handled_reinvite, ..UserInviteStatus::default() };
+        self.write(|stored| drop(stored.invites.insert(name.to_owned(), status))).await
+    }
+
+    async fn finalize(&mut self, name: &str) -> Result<(), Forgotten> {
+        if self.stored.finalized.contains(name) {
+            return Ok(());
+        }
+        self.write(|stored| _ = stored.finalized.insert(name.to_owned())).await
+    }
+
+    /// What the controller does at the end of a pass.
+    pub async fn publish(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
+        for (name, memory) in &ledger.invites {
+            self.write_invite(name, memory).await?;
+        }
+        for (name, _) in ledger.invites.iter().filter(|(_, memory)| memory.users.values().any(Person::was_reached)) {
+            self.finalize(name).await?;
+        }
+        self.remember(ledger).await
+    }
+
+    /// As if what stands had been written a minute ago.
+    pub fn grow_old(&mut self) {
+        let people = self.stored.invites.values_mut().flat_map(|status| &mut status.users);
+        let times = people.flat_map(|person| [&mut person.invited_at, &mut person.since, &mut person.seat_since]);
+        for time in times.flatten() {
+            time.0 -= SignedDuration::from_mins(1);
+        }
+    }
+}
+
+impl Memory for Disk {
+    fn begin(&mut self, _: &Plan) {}
+
+    async fn prepare(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
+        for name in invites {
+            let memory = &ledger.invites[name];
+            let remembers = self.stored.invites.get(name).is_some_and(|status| {
+                status.target == memory.target && status.last_handled_reinvite == memory.last_handled_reinvite
+            });
+            if !remembers {
+                self.write_invite(name, memory).await?;
+            }
+        }
+        for name in invites {
+            self.finalize(name).await?;
+        }
+        Ok(())
+    }
+
+    async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
+        let status = OrganizationStatus {
+            target: ledger.target.clone(),
+            in_flight: ledger.in_flight.clone(),
+            invitations_visible: ledger.invitations_visible,
+            departures: ledger.departures.clone(),
+            removals: ledger.removals.clone(),
+            approval: ledger.approval.clone(),
+            ..OrganizationStatus::default()
+        };
+        self.write(|stored| stored.organization = status).await
+    }
+
+    async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
+        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
+        for name in invites {
+            self.write_invite(name, &ledger.invites[name]).await?;
+        }
+        Ok(())
+    }
+
+    async fn stands(&mut self) -> Result<bool, Forgotten> {
+        Ok(true)
+    }
+
+    async fn progress(&mut self, _: &Ledger, _: &Snapshot, _: usize, _: usize) -> Result<(), Forgotten> {
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The stage of the engine's properties: random organizations and manifests, what may go wrong, a memory that outlives the
+//! process, and the loop that the controller is. Asserts nothing but that the loop comes to an end.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod disk;
+mod scene;
+
+pub use disk::{Disk, Stored};
+pub use scene::{Manifest, Scene, Trouble, crashes, faults, scenes};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use label_studio_operator::engine::apply::Gate;
+use label_studio_operator::engine::desired::desired;
+use label_studio_operator::engine::ledger::{Ledger, Passing};
+use label_studio_operator::engine::mark::MailPatience;
+use label_studio_operator::engine::observe::observe;
+use label_studio_operator::engine::rounds::{Pass, Stop, rounds};
+use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
+use label_studio_operator::resources::{
+    DeletionPolicy, FINALIZER, Organization, OrganizationRef, OrganizationSpec, Person, PersonState, UserInvite,
+    UserInviteSpec, folded,
+};
+use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator};
+use scene::address;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the server takes in this long is in time; what it has not taken in by then and the settling time never comes.
+const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_millis(300), settle: Duration::from_millis(100) };
+/// Long enough that a kill after a request comes before its answer.
+const LATENCY: Duration = Duration::from_millis(3);
+/// Nobody needs as many passes unless going round in circles.
+const MOST_PASSES: usize = 40;
+
+struct Open;
+
+impl Gate for Open {
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+pub struct Stage {
+    pub simulator: Simulator,
+    client: Client,
+    spec: OrganizationSpec,
+    fresh: Duration,
+    pub disk: Disk,
+}
+
+/// How it ended: on the server, in the letter boxes, and in status.
+#[derive(Debug, PartialEq)]
+pub struct Ending {
+    pub people: BTreeMap<String, (String, MemberState)>,
+    pub mails: BTreeMap<String, usize>,
+    /// By address and UserInvite.
+    pub entries: BTreeMap<(String, String), Entry>,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Entry {
+    pub state: PersonState,
+    pub role: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl Stage {
+    pub async fn set(scene: &Scene, shows_invitations: bool) -> Self {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.set_switches(|switches| {
+            switches.open_invitations_listed = shows_invitations;
+            if scene.promise_shown {
+                switches.open_invitation_role = OpenInvitationRole::Target;
+            }
+        });
+        for (number, (role, promised)) in scene.members.iter().enumerate() {
+            let email = address(number, 9);
+            if *promised {
+                simulator.invite_by_hand(&email, role);
+            } else {
+                simulator.add_member(&email, role);
+            }
+        }
+        if scene.guest {
+            simulator.invite_by_hand("guest@example.com", "AN");
+        }
+        simulator.change(|state| state.mails.clear());
+        simulator.set_latency(LATENCY);
+        let connection = Connection {
+            base_url: BaseUrl::parse(&simulator.url()).unwrap(),
+            token: Token::parse(simulator.legacy_token().into()).unwrap(),
+            ca_bundle: None,
+            timeouts: Timeouts::default(),
+        };
+        let client = Client::new(connection, Pace::unlimited()).unwrap();
+        // A number, since after a crash the guard counts removals twice, and would rightly hold the rest of a share.
+        let spec = serde_json::from_value(serde_json::json!({
+            "url": simulator.url(), "title": "Acme", "credentials": {"secretRef": {"name": "token"}},
+            "guards": {"maxRemovals": 10_000},
+        }));
+        let fresh = if scene.stale { Duration::ZERO } else { Duration::from_secs(60) };
+        Self { simulator, client, spec: spec.unwrap(), fresh, disk: Disk::default() }
+    }
+
+    /// One edition of the manifests after the other, each of them with its part of the troubles and then in peace.
+    pub async fn play(scene: &Scene, shows_invitations: bool, troubles: &[Trouble]) -> Self {
+        let mut stage = Self::set(scene, shows_invitations).await;
+        stage.play_editions(&scene.editions(), troubles).await;
+        stage
+    }
+
+    pub async fn play_editions(&mut self, editions: &[Vec<Manifest>], troubles: &[Trouble]) {
+        for (number, manifests) in editions.iter().enumerate() {
+            self.disk.grow_old();
+            for trouble in troubles.iter().skip(number).step_by(editions.len()) {
+                self.live(manifests, Some(trouble)).await;
+            }
+            self.live(manifests, None).await;
+        }
+    }
+
+    /// One life of the process: until all is done, or until it is killed.
+    pub async fn live(&mut self, manifests: &[Manifest], trouble: Option<&Trouble>) {
+        let died = Arc::new(AtomicBool::new(false));
+        self.disk.died = Arc::clone(&died);
+        let mut last_request = usize::MAX;
+        match trouble {
+            Some(Trouble::KilledAtRequest(more)) => last_request = self.simulator.journal().len() + more,
+            Some(Trouble::Write { nth, stored, killed }) => {
+                self.disk.doomed = Some((self.disk.writes + nth, *stored, *killed));
+            }
+            Some(Trouble::Fault { nth, kind }) => self.simulator.fault(Fault::any(kind.clone()).nth(*nth)),
+            None => {}
+        }
+        let simulator = &self.simulator;
+        let death = async {
+            while simulator.journal().len() < last_request && !died.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests);
+        tokio::select! {
+            biased;
+            () = death => {}
+            () = life => {}
+        }
+        self.disk.doomed = None;
+        self.simulator.clear_faults();
+    }
+
+    pub fn ending(&self) -> Ending {
+        let members = self.simulator.members().into_iter();
+        let mut mails = BTreeMap::new();
+        for mail in self.simulator.mails() {
+            *mails.entry(folded(&mail.to)).or_default() += 1;
+        }
+        let mut entries = BTreeMap::new();
+        for (invite, status) in &self.disk.stored.invites {
+            for Person { email, state, role, reason, .. } in status.users.clone() {
+                // Whoever lost a claim keeps the role seen last until the next look.
+                let role = role.filter(|_| state != PersonState::Held);
+                entries.insert((folded(&email), invite.clone()), Entry { state, role, reason });
+            }
+        }
+        Ending { people: members.map(|m| (folded(&m.email), (m.role, m.state))).collect(), mails, entries }
+    }
+}
+
+/// Pass after pass until nothing is left to do. What a process knows besides its status lives as long as this.
+async fn passes(client: &Client, spec: &OrganizationSpec, fresh: Duration, disk: &mut Disk, manifests: &[Manifest]) {
+    let organization = Organization::new("acme", spec.clone());
+    let mut passing = Passing::default();
+    let mut last = String::new();
+    for _ in 0..MOST_PASSES {
+        let invites: Vec<UserInvite> = manifests.iter().map(|manifest| object(manifest, &disk.stored)).collect();
+        let statuses = invites.iter().map(|invite| (invite.metadata.name.clone().unwrap(), invite.status.clone()));
+        let mut ledger = Ledger::read(Some(&disk.stored.organization), statuses, std::mem::take(&mut passing));
+        let mut pause = Duration::from_millis(5);
+        if let Ok(mut snapshot) = observe(client, spec).await {
+            let mut pass = Pass {
+                client,
+                desired: &desired(&organization, &invites),
+                approve: None,
+                snapshot: &mut snapshot,
+                ledger: &mut ledger,
+                memory: disk,
+                gate: &Open,
+                mail: PATIENCE,
+                refusal: SignedDuration::from_mins(10),
+                fresh,
+            };
+            let ended = rounds(&mut pass).await;
+            last = format!("{ended:?}");
+            if let Ok((plan, stop)) = ended
+                && disk.publish(&ledger).await.is_ok()
+            {
+                match stop {
+                    Stop::Settled { wait: None } if plan.is_done() => return,
+                    Stop::Settled { wait } => pause = wait.unwrap_or(pause),
+                    Stop::Failed(error) => pause = error.retry_after().unwrap_or(pause),
+                    Stop::TargetChanged(changed) => panic!("{changed}"),
+                    Stop::Doubtful | Stop::Preempted | Stop::Unobserved(_) | Stop::Falling => {}
+                }
+            }
+        }
+        passing = ledger.passing;
+        tokio::time::sleep(pause).await;
+    }
+    panic!("comes to no end: {last}\n{:#?}", disk.stored);
+}
+
+fn object(manifest: &Manifest, stored: &Stored) -> UserInvite {
+    let Manifest { name, role, age, emails } = manifest.clone();
+    let organization_ref = OrganizationRef { name: "acme".to_owned() };
+    let spec = UserInviteSpec { organization_ref, emails, role, deletion_policy: DeletionPolicy::Deactivate };
+    let mut object = UserInvite::new(&name, spec);
+    object.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age)));
+    object.metadata.finalizers = stored.finalized.contains(&name).then(|| vec![FINALIZER.to_owned()]);
+    object.status = stored.invites.get(&name).cloned();
+    object
+}

@@ -1,0 +1,142 @@
+//! Random organizations, random manifests and random troubles. Plays nothing.
+
+use label_studio_operator::resources::{InviteRole, folded};
+use label_studio_simulator::FaultKind;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Who is there, what is declared, and what it is changed to afterwards.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// Code of a role, and whether it is only promised by an invitation that somebody sent by hand.
+    pub members: Vec<(&'static str, bool)>,
+    pub manifests: Vec<Manifest>,
+    /// New roles, and by how many places the lists move on to other manifests. Nobody is dropped.
+    pub edit: Option<(Vec<InviteRole>, usize)>,
+    /// An open invitation that nobody claims, so that the server has shown one from the start.
+    pub guest: bool,
+    pub promise_shown: bool,
+    /// Every roster is too old to take access away by it.
+    pub stale: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    pub name: String,
+    pub role: InviteRole,
+    /// Seconds; manifests of the same age are told apart by name.
+    pub age: i64,
+    pub emails: Vec<String>,
+}
+
+const ROLES: [InviteRole; 5] = [
+    InviteRole::Administrator,
+    InviteRole::Manager,
+    InviteRole::Reviewer,
+    InviteRole::Annotator,
+    InviteRole::Deactivated,
+];
+
+/// Twelve who may be members, six who never are, the Owner and the operator: each in several spellings.
+pub fn address(number: usize, spelling: usize) -> String {
+    let email = match number {
+        0..12 => format!("person{number}@example.com"),
+        12..18 => format!("new{number}@example.com"),
+        18 => "owner@example.com".to_owned(),
+        _ => "operator@example.com".to_owned(),
+    };
+    match spelling {
+        0 => email.to_uppercase(),
+        1 => format!("  {} ", email.replacen('e', "E", 1)),
+        _ => email,
+    }
+}
+
+/// `moves`: whether an edit may also hand lists on to other manifests. With troubles not yet: what then becomes of an
+/// invitation that is being replaced is still to be settled.
+pub fn scenes(moves: bool) -> impl Strategy<Value = Scene> {
+    let member = (select(vec!["AD", "MA", "RE", "AN", "DI", "NO"]), prop::bool::weighted(0.25))
+        .prop_map(|(role, promised)| (role, promised && !matches!(role, "DI" | "NO")));
+    let who = (0..20_usize, 0..6_usize).prop_map(|(number, spelling)| address(number, spelling));
+    let manifest = (select(ROLES.to_vec()), 0..2_i64, prop::collection::btree_set(who, 1..=8))
+        .prop_map(|(role, age, emails)| Manifest { name: String::new(), role, age, emails: Vec::from_iter(emails) });
+    let manifests = prop::collection::vec(manifest, 1..=4).prop_map(|mut manifests| {
+        for (number, manifest) in manifests.iter_mut().enumerate() {
+            manifest.name = format!("invite{number}");
+        }
+        manifests
+    });
+    // Nor yet to Deactivated: the same goes for an invitation in doubt.
+    let edit = (prop::collection::vec(select(ROLES[..4].to_vec()), 4), 0..if moves { 4_usize } else { 1 });
+    let switches = any::<[bool; 3]>();
+    (prop::collection::vec(member, 0..=12), manifests, prop::option::of(edit), switches).prop_map(
+        |(members, manifests, edit, [guest, promise_shown, stale])| Scene {
+            members,
+            manifests,
+            edit,
+            guest,
+            promise_shown,
+            stale,
+        },
+    )
+}
+
+impl Scene {
+    /// The editions of the manifests, one after the other.
+    pub fn editions(&self) -> Vec<Vec<Manifest>> {
+        let mut editions = vec![self.manifests.clone()];
+        if let Some((roles, shift)) = &self.edit {
+            let mut edited = self.manifests.clone();
+            for (number, manifest) in edited.iter_mut().enumerate() {
+                manifest.role = roles[number];
+                manifest.emails.clone_from(&self.manifests[(number + shift) % self.manifests.len()].emails);
+            }
+            editions.push(edited);
+        }
+        editions
+    }
+
+    pub fn claims(&self, email: &str) -> bool {
+        self.manifests.iter().flat_map(|manifest| &manifest.emails).any(|claimed| folded(claimed) == email)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// The process dies once the server has carried out so many requests more.
+    KilledAtRequest(usize),
+    /// The nth status write, stored or not, is the last thing that the process does; or it lives on and hears of an error.
+    Write {
+        nth: usize,
+        stored: bool,
+        killed: bool,
+    },
+    Fault {
+        nth: u64,
+        kind: FaultKind,
+    },
+}
+
+pub fn crashes() -> impl Strategy<Value = Vec<Trouble>> {
+    let write = (1..=24_usize, any::<bool>(), prop::bool::weighted(0.75));
+    let crash = prop_oneof![
+        (1..=20_usize).prop_map(Trouble::KilledAtRequest),
+        write.prop_map(|(nth, stored, killed)| Trouble::Write { nth, stored, killed }),
+    ];
+    prop::collection::vec(crash, 1..=3)
+}
+
+pub fn faults() -> impl Strategy<Value = Vec<Trouble>> {
+    let kinds = vec![
+        FaultKind::CutBefore,
+        FaultKind::CutAfter,
+        FaultKind::Status429 { retry_after: None },
+        FaultKind::Status429 { retry_after: Some(1) },
+        FaultKind::Status5xxJson { status: 500 },
+        FaultKind::Status5xxHtml { status: 502 },
+        FaultKind::Status5xxAfter { status: 504 },
+        FaultKind::DuplicateRow,
+        FaultKind::ShortPage,
+    ];
+    (1..=20_u64, select(kinds)).prop_map(|(nth, kind)| vec![Trouble::Fault { nth, kind }])
+}
