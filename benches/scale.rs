@@ -107,7 +107,7 @@ async fn run(scale: &Scale) -> Measured {
     )
     .unwrap();
     let begin = Instant::now();
-    wait("everybody is invited", async || simulator.mails().len() >= scale.members / 2).await;
+    wait("everybody is invited", async || simulator.read(|state| state.mails.len()) >= scale.members / 2).await;
     let last_write = begin.elapsed().as_secs_f64();
     let journal = simulator.journal();
     let requests = journal.len();
@@ -119,9 +119,9 @@ async fn run(scale: &Scale) -> Measured {
     let resync = resync(&organizations, &invites, &simulator).await;
 
     let more: Vec<String> = (0..scale.members / 2).map(|n| format!("more{n:05}@example.com")).collect();
-    let before = simulator.mails().len();
+    let before = simulator.read(|state| state.mails.len());
     create(&invites, &Scale { members: more.len(), manifests: scale.manifests.min(more.len()) }, "more", &more).await;
-    wait("the mass change has begun", async || simulator.mails().len() > before).await;
+    wait("the mass change has begun", async || simulator.read(|state| state.mails.len()) > before).await;
     let in_mass = changes(&invites, &simulator).await;
     let memory_mib = operator.peak_memory_kib().unwrap() as f64 / 1024.0;
     Measured {
@@ -215,7 +215,7 @@ async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !holds().await {
         assert!(begin.elapsed() < Duration::from_secs(900), "waited in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

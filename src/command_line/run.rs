@@ -59,8 +59,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a crypto provider is installed already");
     }
-    // The work is waiting for two servers: two threads are plenty, and memory stays small.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // The work is waiting for two servers: one thread is plenty, and memory stays small.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(controller(settings))
 }
 

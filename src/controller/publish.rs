@@ -151,7 +151,10 @@ pub async fn publish(
         if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
             unfinalized.push(key.clone());
         }
-        statuses.push((key, status));
+        // Only what changed is kept: the statuses of ten thousand people are large.
+        if invite.status.as_ref() != Some(&status) {
+            statuses.push((key, status));
+        }
     }
     tell_invites(context, objects, &statuses).await;
     objects.put_invites(statuses).await?;

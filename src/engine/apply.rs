@@ -93,7 +93,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             if step.action.mails() {
                 // Refused to one, it is refused to all: the others are not tried.
                 if self.ledger.refusal("", "invite", Timestamp::now()).is_none() {
-                    self.mail(step).await?;
+                    self.mail(step, later.first()).await?;
                     tally.done += 1;
                 }
             } else {
@@ -160,7 +160,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     /// First status, finalizer, mark, mail, outcome: in this order, whatever happens.
-    async fn mail(&mut self, step: &Step) -> Result<(), End> {
+    /// What comes `next` is prepared while this mail is under way.
+    async fn mail(&mut self, step: &Step, next: Option<&Step>) -> Result<(), End> {
         let guests = step.action.guests();
         self.prepare(std::slice::from_ref(step)).await?;
         if !self.gate.is_open() {
@@ -171,6 +172,10 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             id: uuid::Uuid::new_v4().to_string(),
             started_at: Time(seconds(Timestamp::now())),
             emails: guests.iter().map(|guest| guest.email.clone()).collect(),
+            replaces: guests
+                .first()
+                .filter(|_| matches!(step.action, Action::InviteAnew { .. }))
+                .and_then(|guest| self.snapshot.member(&guest.email)?.invited_at.map(|at| at.to_string())),
             role: step.action.mailed_role().map(ToString::to_string),
         };
         self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None });
@@ -190,16 +195,20 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             Action::Invite { role, .. } => role,
             _ => return Ok(()),
         };
-        self.send(step, guests, role, clock + MARK_LIFE).await
+        self.send(step, next, role, clock + MARK_LIFE).await
     }
 
-    async fn send(&mut self, step: &Step, guests: &[Guest], role: &Role, start_by: Boottime) -> Result<(), End> {
+    async fn send(&mut self, step: &Step, next: Option<&Step>, role: &Role, start_by: Boottime) -> Result<(), End> {
+        let guests = step.action.guests();
         let emails: Vec<String> = guests.iter().map(|guest| guest.email.clone()).collect();
-        let answer = self.client.invite(Invite { emails: &emails, role }, start_by).await;
+        let ahead = invites_of(next.map(std::slice::from_ref).unwrap_or_default());
+        let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
+        let (answer, prepared) = futures::join!(invite, self.memory.prepare(self.ledger, &ahead));
         let Err(error) = answer else {
             audit(step, "done");
             outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
-            return self.store_outcome(guests).await;
+            self.store_outcome(guests).await?;
+            return prepared.map_err(End::Forgotten);
         };
         audit(step, &error.to_string());
         if error.lost() {
@@ -281,14 +290,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     async fn prepare(&mut self, steps: &[Step]) -> Result<(), End> {
-        let mut invites = BTreeSet::new();
-        for step in steps {
-            if let Cause::Invite(name) = &step.cause {
-                invites.insert(name.clone());
-            }
-            invites.extend(step.action.guests().iter().map(|guest| guest.invite.clone()));
-        }
-        self.memory.prepare(self.ledger, &invites).await.map_err(End::Forgotten)
+        self.memory.prepare(self.ledger, &invites_of(steps)).await.map_err(End::Forgotten)
     }
 
     /// Counted before the first removal, so that a crash counts them rather than forgets them.
@@ -364,6 +366,18 @@ async fn write(client: &Client, organization: i64, action: &Action) -> Result<Wr
         Action::Invite { .. } | Action::InviteAnew { .. } => Ok(()),
     };
     written.map(|()| Written::Done)
+}
+
+/// The UserInvites that these steps are about.
+fn invites_of(steps: &[Step]) -> BTreeSet<String> {
+    let mut invites = BTreeSet::new();
+    for step in steps {
+        if let Cause::Invite(name) = &step.cause {
+            invites.insert(name.clone());
+        }
+        invites.extend(step.action.guests().iter().map(|guest| guest.invite.clone()));
+    }
+    invites
 }
 
 fn is_about_a_person(action: &Action) -> bool {

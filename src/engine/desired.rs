@@ -2,7 +2,8 @@
 //! Pure; knows nothing of what is there.
 
 use crate::resources::{
-    DeletionPolicy, InviteRole, Mode, Organization, RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded,
+    DeletionPolicy, InviteRole, Mode, Organization, Person, PersonState, RECONCILE_ANNOTATION, UserInvite,
+    UserInviteStatus, folded,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
@@ -85,7 +86,9 @@ fn wanted(invite: &UserInvite) -> Invite {
 }
 
 fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
-    status.users.iter().filter(|user| user.may_have_been_mailed()).map(|user| folded(&user.email)).collect()
+    // Nobody there, and nobody wanted: nothing has to be remembered of them.
+    let settled = |user: &Person| user.may_have_been_mailed() || user.state == PersonState::Deactivated;
+    status.users.iter().filter(|user| settled(user)).map(|user| folded(&user.email)).collect()
 }
 
 impl Desired {

@@ -5,9 +5,10 @@
 //! shown an open invitation before; else it is held as unconfirmed and a person decides.
 
 use super::ledger::{Ledger, MarkSeen};
+use super::outcome::people_mut;
 use super::plan::must_depart;
-use super::snapshot::Snapshot;
-use crate::label_studio::Boottime;
+use super::snapshot::{Snapshot, is_invited};
+use crate::label_studio::{Boottime, Member};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, InFlight, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -61,16 +62,20 @@ pub fn settle_mark(
     let roster_tells = snapshot.begun > safe;
     let mut open = false;
     for email in &mark.emails {
-        let known = claimant(email).filter(|(invite, _)| has_outcome(ledger, invite, email, &mark.started_at));
+        let known = claimant(email).filter(|(invite, _)| has_outcome(ledger, invite, email, &mark));
         if known.is_some() {
             continue;
         }
         // A row may be the old invitation that this mail was to replace: then only a later roster tells.
-        let replaces = was_invited_before(ledger, claimant(email), email, &mark.started_at);
-        if snapshot.member(email).is_some() && (roster_tells || !replaces) {
-            was_sent(ledger, claimant(email), email, &mark, now);
+        let replaces = was_invited_before(ledger, claimant(email), email, &mark.started_at)
+            || ledger.passing.revoked.contains_key(email);
+        if let Some(row) = snapshot.member(email).filter(|_| roster_tells || !replaces) {
+            if !is_the_old_one(row, &mark) {
+                was_sent(ledger, claimant(email), email, &mark, now);
+            }
+            // Else it is as before the mark: the next plan replaces it.
         } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
-            never_sent(ledger, claimant(email), email);
+            never_sent(ledger, email, &mark.started_at);
         } else if roster_tells && ledger.invitations_visible != Some(true) {
             unconfirmed(ledger, claimant(email), email, &mark.started_at, now);
         } else {
@@ -87,26 +92,36 @@ pub fn settle_mark(
 }
 
 /// Recorded after the mark: invited, refused, or held as unconfirmed since.
-fn has_outcome(ledger: &Ledger, invite: &str, email: &str, marked: &Time) -> bool {
+fn has_outcome(ledger: &Ledger, invite: &str, email: &str, mark: &InFlight) -> bool {
+    let marked = &mark.started_at;
     ledger.person(invite, email).is_some_and(|person| {
-        let at = person.invited_at.as_ref().is_some_and(|at| at >= marked);
+        // Times have whole seconds: the role tells an earlier mail of the same second from this one.
+        let this_one = mark.role.is_none() || person.role == mark.role;
+        let at = this_one && person.invited_at.as_ref().is_some_and(|at| at >= marked);
         let said = person.since.as_ref().is_some_and(|since| since >= marked)
             && (person.state == PersonState::Failed || person.is_held_for(HeldReason::InviteUnconfirmed));
         at || said
     })
 }
 
+/// After a move another manifest may still be the one that remembers.
 fn was_invited_before(ledger: &Ledger, claim: Option<(String, String)>, email: &str, marked: &Time) -> bool {
-    let known = claim.and_then(|(invite, _)| ledger.person(&invite, email));
-    known.is_some_and(|person| person.invited_at.as_ref().is_some_and(|at| at < marked))
-        || ledger.passing.revoked.contains_key(email)
+    let (invite, _) = claim.unwrap_or_default();
+    let known = ledger.person(&invite, email).into_iter().chain(ledger.remembered_elsewhere(&invite, email));
+    known.filter_map(|person| person.invited_at.as_ref()).any(|at| at < marked)
 }
 
-/// An earlier invitation was revoked for this mail, so the person is a new one.
-fn never_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str) {
-    let memory = claim.and_then(|(invite, _)| ledger.invites.get_mut(&invite));
-    if let Some(person) = memory.and_then(|memory| memory.users.get_mut(email)) {
-        person.invited_at = None;
+/// Whether the server lists the very invitation that this mail was to replace, by its own time of it.
+fn is_the_old_one(row: &Member, mark: &InFlight) -> bool {
+    is_invited(row) && mark.replaces.is_some() && row.invited_at.map(|at| at.to_string()) == mark.replaces
+}
+
+/// An earlier invitation was revoked for this mail, so the person is a new one, whoever remembers.
+fn never_sent(ledger: &mut Ledger, email: &str, marked: &Time) {
+    for person in people_mut(ledger, email) {
+        if person.invited_at.as_ref().is_some_and(|at| at < marked) {
+            person.invited_at = None;
+        }
     }
 }
 

@@ -166,7 +166,8 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     ledger.passing.reserved.retain(|email, _| snapshot.member(email).is_some_and(has_access));
 }
 
-fn people_mut<'a>(ledger: &'a mut Ledger, email: &'a str) -> impl Iterator<Item = &'a mut Person> {
+/// Every entry of this address, wherever it stands.
+pub fn people_mut<'a>(ledger: &'a mut Ledger, email: &'a str) -> impl Iterator<Item = &'a mut Person> {
     let departing = ledger.departures.iter_mut().flat_map(|departure| &mut departure.users);
     let listed = ledger.invites.values_mut().flat_map(|memory| memory.users.values_mut());
     departing.chain(listed).filter(move |person| folded(&person.email) == email)

@@ -18,6 +18,8 @@ pub struct Member {
     /// `None` on the open-source edition, which has no roles.
     pub role: Option<Role>,
     pub invitation: InvitationState,
+    /// When the server sent the invitation that it lists, by its own clock.
+    pub invited_at: Option<jiff::Timestamp>,
     /// A service account: it cannot log in and takes no seat.
     pub is_service: bool,
     /// Who set the role last: `manual`, `saml`, `scim`, `ldap`, `api`, `billing` or something newer.
@@ -120,6 +122,7 @@ impl Row {
             email: self.user.email.unwrap_or_default(),
             role: self.role.as_deref().map(Role::from_code),
             invitation: self.user.lse_fields.as_ref().map_or(InvitationState::None, LseFields::state),
+            invited_at: self.user.lse_fields.as_ref().and_then(|fields| fields.invited_at.as_deref()?.parse().ok()),
             is_service: self.user_type.as_deref() == Some("service"),
             role_source: self.role_source.map(|source| super::refusal::cut(&source)),
         }

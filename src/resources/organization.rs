@@ -317,6 +317,9 @@ pub struct InFlight {
     /// Folded addresses of one request.
     #[schemars(length(max = 50))]
     pub emails: Vec<String>,
+    /// When, by the server's own clock, the invitation was sent that this mail replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// The role that the mail promises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,

@@ -166,6 +166,7 @@ fn the_longest_status_stays_under_700_kilobytes() {
         started_at: Time(noon()),
         emails: (0..50).map(long).collect(),
         role: None,
+        replaces: None,
     });
     ledger.removals = (0..26).map(|_| RemovalBucket { hour: Time(noon()), base: i32::MAX, count: i32::MAX }).collect();
     let mut plan = Plan::default();

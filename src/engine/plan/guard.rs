@@ -28,7 +28,7 @@ pub fn keep_an_administrator(view: &View, plan: &mut Plan, candidates: &mut Vec<
             "is the last Administrator besides the Owner and the operator: make somebody else Administrator first";
         Some((HeldReason::LastAdministrator, message.to_owned()))
     });
-    hold(plan, taken);
+    hold(view, plan, taken);
 }
 
 pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
@@ -50,7 +50,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
     );
     let judge = |candidate: &Candidate| candidate.action.removes().then(|| (HeldReason::RemovalGuard, message.clone()));
     let taken = take_out(candidates, judge);
-    hold(plan, taken);
+    hold(view, plan, taken);
 }
 
 /// The buckets that still count, oldest first.
@@ -78,9 +78,9 @@ fn takes_an_administrator(action: &Action) -> bool {
     }
 }
 
-fn hold(plan: &mut Plan, taken: TakenOut) {
+fn hold(view: &View, plan: &mut Plan, taken: TakenOut) {
     for (candidate, reason, message) in taken {
-        plan.hold_candidate(candidate, reason, message);
+        plan.hold_candidate(view, candidate, reason, message);
     }
 }
 

@@ -201,7 +201,7 @@ impl Plan {
     }
 
     /// A guard took the candidate back.
-    fn hold_candidate(&mut self, candidate: Candidate, reason: HeldReason, message: String) {
+    fn hold_candidate(&mut self, view: &View, candidate: Candidate, reason: HeldReason, message: String) {
         let Candidate { cause, email, action: _, if_held } = candidate;
         match &cause {
             Cause::Invite(name) => {
@@ -216,6 +216,8 @@ impl Plan {
         let mut person = person::held(if_held, reason, message);
         if departs {
             person.state = PersonState::Leaving;
+        } else if let Cause::Invite(name) = &cause {
+            person = person::settled_since(view.ledger.person(name, &email), person, view.now());
         }
         self.hold(&cause, &email, reason, person);
     }

@@ -49,6 +49,12 @@ fn lost_claim(
     email: &str,
     typed: &str,
 ) -> Decision {
+    if let Some(own) =
+        own.filter(|own| own.is_held_for(HeldReason::InviteUnconfirmed) && !winner.stored.contains(email))
+    {
+        // A mail may be out, and this entry alone knows it until the winner's is stored.
+        return Decision::Held(HeldReason::InviteUnconfirmed, own.clone());
+    }
     let mut person = entry(own, typed, view.now());
     if view.ledger.person(&winner.name, email).is_some_and(Person::was_reached) && winner.stored.contains(email) {
         // The winner remembers it now; a copy here would come to life when the winner is long gone.
@@ -188,6 +194,10 @@ fn unlisted(subject: &Subject) -> Decision {
         }
     }
     if subject.invite.role == InviteRole::Deactivated {
+        if is_unconfirmed(subject.before) && hides && !view.found_nothing_open(subject.email) {
+            // Perhaps invited, and nobody sees it: revoked once, so that no access comes of it.
+            return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: true });
+        }
         return Decision::Settled(subject.satisfied());
     }
     newcomer(subject)

@@ -79,6 +79,7 @@ impl World {
             email: email.to_owned(),
             role: Some(role),
             invitation: InvitationState::None,
+            invited_at: None,
             is_service: false,
             role_source: None,
         });
@@ -695,8 +696,13 @@ const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_secs(120),
 /// A mark found after a crash, first seen `ago`.
 fn marked(world: &mut World, email: &str, ago: Duration) {
     world.edit("annotators", |spec| spec.emails.push(email.to_owned()));
-    world.ledger.in_flight =
-        Some(InFlight { id: "m".to_owned(), started_at: Time(noon()), emails: vec![email.to_owned()], role: None });
+    world.ledger.in_flight = Some(InFlight {
+        id: "m".to_owned(),
+        started_at: Time(noon()),
+        emails: vec![email.to_owned()],
+        role: None,
+        replaces: None,
+    });
     world.ledger.passing = Passing {
         mark: Some(MarkSeen { id: "m".to_owned(), at: Boottime::now() - ago, ended: None }),
         ..Passing::default()
