@@ -52,8 +52,8 @@ pub fn address(number: usize, spelling: usize) -> String {
     }
 }
 
-/// `moves`: whether an edit may also hand lists on to other manifests.
-pub fn scenes(moves: bool) -> impl Strategy<Value = Scene> {
+/// An edit gives other roles, and may hand lists on to other manifests.
+pub fn scenes() -> impl Strategy<Value = Scene> {
     let member = (select(vec!["AD", "MA", "RE", "AN", "DI", "NO"]), prop::bool::weighted(0.25))
         .prop_map(|(role, promised)| (role, promised && !matches!(role, "DI" | "NO")));
     let who = (0..20_usize, 0..6_usize).prop_map(|(number, spelling)| address(number, spelling));
@@ -65,7 +65,7 @@ pub fn scenes(moves: bool) -> impl Strategy<Value = Scene> {
         }
         manifests
     });
-    let edit = (prop::collection::vec(select(ROLES.to_vec()), 4), 0..if moves { 4_usize } else { 1 });
+    let edit = (prop::collection::vec(select(ROLES.to_vec()), 4), 0..4_usize);
     let switches = any::<[bool; 3]>();
     (prop::collection::vec(member, 0..=12), manifests, prop::option::of(edit), switches).prop_map(
         |(members, manifests, edit, [guest, promise_shown, stale])| Scene {
