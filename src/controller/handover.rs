@@ -4,6 +4,7 @@
 
 use super::Context;
 use super::objects::Objects;
+use super::publish::remember;
 use super::status::{InviteSituation, invite_status};
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
@@ -46,8 +47,10 @@ pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Le
         }
         done.push(name);
     }
-    store(objects, ledger).await?;
-    if !stands {
+    if stands {
+        // Before any finalizer goes.
+        remember(objects, ledger).await?;
+    } else {
         for name in &done {
             if let Some(invite) = objects.invites.get(name) {
                 let note = "its Organization is gone or going: nobody's access was changed";
@@ -132,16 +135,4 @@ async fn say_full(objects: &mut Objects, ledger: &Ledger, waiting: &[String]) ->
     });
     let statuses = statuses.collect();
     objects.put_invites(statuses).await
-}
-
-async fn store(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forgotten> {
-    let Some(organization) = &objects.organization else { return Ok(()) };
-    let mut status = organization.status.clone().unwrap_or_default();
-    if status.departures == ledger.departures && status.target == ledger.target {
-        return Ok(());
-    }
-    status.target.clone_from(&ledger.target);
-    status.departures.clone_from(&ledger.departures);
-    status.observed_generation = status.observed_generation.or(Some(-1));
-    objects.put_organization(status).await
 }

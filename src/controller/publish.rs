@@ -23,7 +23,7 @@ use tokio::time::Instant;
 /// Events in flight.
 const IN_FLIGHT: usize = 8;
 /// How often a long pass tells how far it is.
-const EVERY: Duration = Duration::from_secs(5);
+pub const EVERY: Duration = Duration::from_secs(5);
 
 pub struct Desk<'a> {
     pub context: &'a Context,
@@ -60,18 +60,7 @@ impl Memory for Desk<'_> {
     }
 
     async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
-        let Some(organization) = self.objects.organization.clone() else {
-            return Err(Forgotten::Changed("the Organization".to_owned()));
-        };
-        let mut status = organization.status.clone().unwrap_or_default();
-        status.observed_generation = status.observed_generation.or(Some(-1));
-        status.target.clone_from(&ledger.target);
-        status.in_flight.clone_from(&ledger.in_flight);
-        status.invitations_visible = ledger.invitations_visible;
-        status.departures.clone_from(&ledger.departures);
-        status.removals.clone_from(&ledger.removals);
-        status.approval.clone_from(&ledger.approval);
-        self.objects.put_organization(status).await
+        remember(self.objects, ledger).await
     }
 
     async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
@@ -104,9 +93,9 @@ impl Memory for Desk<'_> {
             return Ok(());
         }
         let circumstances = Circumstances { now: seconds(Timestamp::now()), mail_allowed: true, roster_fresh: true };
-        let now = plan(self.desired, snapshot, ledger, circumstances);
+        let mut now = plan(self.desired, snapshot, ledger, circumstances);
         let mut ledger = ledger.clone();
-        outcome::settle(&mut ledger, &now, &snapshot.target);
+        outcome::settle(&mut ledger, &mut now, &snapshot.target);
         let progress = Progress { done: number(done), total: number(total) };
         let view = OrganizationView {
             snapshot: Some(snapshot),
@@ -127,6 +116,22 @@ impl Desk<'_> {
         let situation = InviteSituation::Judged { pending, observes: false };
         invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
     }
+}
+
+/// Stores the Organization's memory alone.
+pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forgotten> {
+    let Some(organization) = objects.organization.clone() else {
+        return Err(Forgotten::Changed("the Organization".to_owned()));
+    };
+    let mut status = organization.status.clone().unwrap_or_default();
+    status.observed_generation = status.observed_generation.or(Some(-1));
+    status.target.clone_from(&ledger.target);
+    status.in_flight.clone_from(&ledger.in_flight);
+    status.invitations_visible = ledger.invitations_visible;
+    status.departures.clone_from(&ledger.departures);
+    status.removals.clone_from(&ledger.removals);
+    status.approval.clone_from(&ledger.approval);
+    objects.put_organization(status).await
 }
 
 /// The status of everybody after a pass, or in the middle of one.

@@ -6,7 +6,7 @@ use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
-use super::publish::{Desk, publish};
+use super::publish::{Desk, EVERY, publish, remember};
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
@@ -171,16 +171,11 @@ impl Pass<'_> {
         objects: &mut Objects,
         ledger: &mut Ledger,
     ) -> Result<(Plan, Stop), Forgotten> {
-        let Server { client, snapshot: Some(snapshot), interval, .. } = server else {
+        let Server { client, snapshot: Some(snapshot), interval, told, .. } = server else {
             return Ok((Plan::default(), Stop::Doubtful));
         };
-        let mut desk = Desk {
-            context: self.context,
-            objects,
-            desired: self.desired,
-            pending: BTreeMap::new(),
-            told: Instant::now(),
-        };
+        let mut desk =
+            Desk { context: self.context, objects, desired: self.desired, pending: BTreeMap::new(), told: *told };
         let mut pass = rounds::Pass {
             client,
             desired: self.desired,
@@ -193,7 +188,9 @@ impl Pass<'_> {
             fresh: self.context.settings.roster_fresh,
             refusal: SignedDuration::try_from(*interval).unwrap_or(SignedDuration::from_mins(10)),
         };
-        rounds::rounds(&mut pass).await
+        let ended = rounds::rounds(&mut pass).await;
+        *told = desk.told;
+        ended
     }
 
     /// Publishes, and says when to come back.
@@ -206,6 +203,11 @@ impl Pass<'_> {
         stop: Stop,
     ) -> Result<Next, Forgotten> {
         let Some(server) = state.session.current() else { return Ok(Next::After(DOUBTFUL_AGAIN)) };
+        if matches!(stop, Stop::Preempted) && server.told.elapsed() < EVERY {
+            // Whoever waits for the edit that came in between should not wait for everybody's status first.
+            remember(objects, ledger).await?;
+            return Ok(Next::After(Duration::ZERO));
+        }
         let problem = match &stop {
             Stop::Failed(error) => Some(server.problem(error)),
             Stop::Unobserved(unobserved) => Some(server.unobserved(unobserved)),
@@ -223,6 +225,7 @@ impl Pass<'_> {
             ..Default::default()
         };
         publish(self.context, objects, self.desired, ledger, view).await?;
+        server.told = Instant::now();
         let resync = server.until_resync();
         let due = plan.due.map(until);
         let full = (!self.handed_over_all).then_some(DOUBTFUL_AGAIN);

@@ -40,6 +40,8 @@ pub struct Server {
     pub snapshot: Option<Snapshot>,
     /// Something makes the snapshot doubtful: it is read anew at the next pass.
     pub doubtful: bool,
+    /// When everybody's status was published last.
+    pub told: Instant,
     resync_at: Instant,
 }
 
@@ -128,6 +130,7 @@ impl Server {
             interval: interval(spec),
             snapshot: None,
             doubtful: false,
+            told: Instant::now(),
             resync_at: Instant::now(),
         })
     }

@@ -8,17 +8,18 @@ use crate::resources::{HeldReason, Person, PersonState, RemovalBucket, Target, f
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Records where everybody stands for whom nothing has to be done.
-pub fn settle(ledger: &mut Ledger, plan: &Plan, target: &Target) {
+/// Records where everybody stands for whom nothing has to be done. The entries move out of the plan: of ten thousand
+/// people one copy is enough.
+pub fn settle(ledger: &mut Ledger, plan: &mut Plan, target: &Target) {
     for name in plan.pending.keys() {
         ledger.invites.entry(name.clone()).or_default().target = Some(target.clone());
     }
-    for (name, people) in &plan.people {
-        let memory = ledger.invites.entry(name.clone()).or_default();
+    for (name, people) in std::mem::take(&mut plan.people) {
+        let memory = ledger.invites.entry(name).or_default();
         for (email, person) in people {
             match person {
-                Some(person) => memory.users.insert(email.clone(), person.clone()),
-                None => memory.users.remove(email),
+                Some(person) => memory.users.insert(email, person),
+                None => memory.users.remove(&email),
             };
         }
     }

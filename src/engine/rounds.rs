@@ -147,8 +147,8 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
         // Reading a large roster may itself take longer than it stays fresh.
         roster_fresh: looked || pass.snapshot.begun.elapsed() < pass.fresh,
     };
-    let made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
-    outcome::settle(pass.ledger, &made, &pass.snapshot.target);
+    let mut made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
+    outcome::settle(pass.ledger, &mut made, &pass.snapshot.target);
     made
 }
 

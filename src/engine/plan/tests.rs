@@ -129,8 +129,8 @@ impl World {
 
     /// Records where everybody stands, as a pass does.
     fn settle(&mut self) -> Plan {
-        let plan = self.plan();
-        outcome::settle(&mut self.ledger, &plan, &target());
+        let mut plan = self.plan();
+        outcome::settle(&mut self.ledger, &mut plan, &target());
         for invite in &mut self.invites {
             let name = invite.metadata.name.clone().unwrap();
             let users = self.ledger.invites[&name].users.values().cloned().collect();
