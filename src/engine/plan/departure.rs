@@ -1,7 +1,7 @@
 //! People whom no manifest claims any more: dropped from a list, or their UserInvite was deleted. They leave after a
 //! short grace, so that a move from one manifest to another is a role change and not a departure and an arrival.
 
-use super::person::{entry, held, settled_since};
+use super::entry::{entry, held, settled_since};
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::label_studio::{Edition, InvitationState, Member, Role};

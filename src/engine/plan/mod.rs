@@ -4,6 +4,7 @@
 //! absence is concluded only from a complete roster.
 
 mod departure;
+mod entry;
 mod guard;
 mod order;
 mod person;
@@ -85,13 +86,13 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         plan.pending.insert(invite.name.clone(), 0);
         for (email, typed) in &invite.emails {
             let decision = person::decide(&view, invite, email, typed);
-            let if_held = person::entry(ledger.person(&invite.name, email), typed, view.now());
+            let if_held = entry::entry(ledger.person(&invite.name, email), typed, view.now());
             sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }
         let Some(memory) = ledger.invites.get(&invite.name) else { continue };
         for (email, person) in memory.users.iter().filter(|(email, _)| !invite.emails.contains_key(*email)) {
             let decision = departure::dropped(&view, invite, email, person, &mut plan.due);
-            let if_held = person::entry(Some(person), &person.email, view.now());
+            let if_held = entry::entry(Some(person), &person.email, view.now());
             sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }
     }
@@ -99,7 +100,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         for person in &gone.users {
             let email = folded(&person.email);
             let decision = departure::handed_over(&view, gone, &email, person, &mut plan.due);
-            let if_held = person::entry(Some(person), &person.email, view.now());
+            let if_held = entry::entry(Some(person), &person.email, view.now());
             sort_in(&mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
         }
     }
@@ -213,11 +214,11 @@ impl Plan {
             Cause::Organization | Cause::Several => {}
         }
         let departs = if_held.state == PersonState::Leaving;
-        let mut person = person::held(if_held, reason, message);
+        let mut person = entry::held(if_held, reason, message);
         if departs {
             person.state = PersonState::Leaving;
         } else if let Cause::Invite(name) = &cause {
-            person = person::settled_since(view.ledger.person(name, &email), person, view.now());
+            person = entry::settled_since(view.ledger.person(name, &email), person, view.now());
         }
         self.hold(&cause, &email, reason, person);
     }

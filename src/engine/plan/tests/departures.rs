@@ -1,0 +1,149 @@
+//! Who leaves, and who is taken back.
+
+use super::*;
+
+#[test]
+fn an_empty_roster_removes_and_invites_nobody() {
+    let mut world = World::in_sync();
+    world.completeness = Completeness::Incomplete;
+    world.members.clear();
+    let plan = world.plan();
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.held[&HeldReason::IncompleteRoster].len(), 12);
+}
+
+#[test]
+fn who_left_is_not_invited_again_until_removed_and_added() {
+    let mut world = World::in_sync();
+    world.members.retain(|m| m.email != "person2@example.com");
+    assert!(world.settle().steps.is_empty());
+    assert_eq!(world.person("annotators", "person2@example.com").state, PersonState::Left);
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.settle();
+    world.later(31);
+    world.settle();
+    assert!(world.ledger.person("annotators", "person2@example.com").is_none());
+    world.edit("annotators", |spec| spec.emails.push("person2@example.com".to_owned()));
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: person2@example.com"]);
+}
+
+#[test]
+fn a_dropped_address_leaves_after_the_grace_and_not_before() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.due, Some(noon() + SignedDuration::from_secs(30)));
+    assert_eq!(world.person("annotators", "person2@example.com").state, PersonState::Leaving);
+    world.later(30);
+    assert_eq!(steps(&world.plan()), ["person2@example.com: Annotator → Deactivated"]);
+}
+
+#[test]
+fn deletion_policies_retain_and_remove() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| {
+        spec.emails.retain(|e| e != "person2@example.com");
+        spec.deletion_policy = DeletionPolicy::Remove;
+    });
+    world.settle();
+    world.later(30);
+    assert_eq!(steps(&world.plan()), ["person2@example.com: Annotator → removed"]);
+    world.edit("annotators", |spec| spec.deletion_policy = DeletionPolicy::Retain);
+    assert!(world.settle().is_done());
+    assert!(world.ledger.person("annotators", "person2@example.com").is_none());
+}
+
+#[test]
+fn a_move_to_another_manifest_is_a_role_change_and_no_departure() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.invite("reviewers", InviteRole::Reviewer, &["person2@example.com".to_owned()]);
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["person2@example.com: Annotator → Reviewer"]);
+    // The old entry stays until the new one is stored.
+    world.settle();
+    assert!(world.ledger.person("annotators", "person2@example.com").is_some());
+    world.change_member("person2@example.com", |m| m.role = Some(Role::Reviewer));
+    world.settle();
+    world.settle();
+    assert!(world.ledger.person("annotators", "person2@example.com").is_none());
+    assert_eq!(world.person("reviewers", "person2@example.com").user_id, Some(12));
+}
+
+#[test]
+fn a_hidden_invitation_is_revoked_blindly_on_departure_once() {
+    let mut world = invited("new@example.com", "Annotator");
+    world.ledger.invitations_visible = Some(false);
+    world.members.retain(|m| m.email != "new@example.com");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    let plan = world.plan();
+    assert_eq!(plan.steps[0].action, Action::Revoke { email: "new@example.com".to_owned(), blind: true });
+    let mut snapshot = world.snapshot();
+    outcome::succeeded(&mut world.ledger, &mut snapshot, &plan.steps[0].action);
+    assert!(world.settle().is_done());
+    assert!(world.ledger.person("annotators", "new@example.com").is_none());
+}
+
+#[test]
+fn whoever_is_held_before_a_role_change_is_remembered_for_the_departure() {
+    let mut world = World::in_sync();
+    world.member(99, "bob@example.com", Role::Manager);
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    world.invite("more", InviteRole::Annotator, &["bob@example.com".to_owned()]);
+    world.settle();
+    assert_eq!(world.person("more", "bob@example.com").user_id, Some(99));
+    assert!(must_depart(world.person("more", "bob@example.com")));
+}
+
+#[test]
+fn an_open_invitation_is_looked_at_before_it_is_revoked_by_an_old_roster() {
+    let mut world = invited("new@example.com", "Annotator");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    world.fresh = false;
+    assert_eq!(world.plan().stale, ["new@example.com"]);
+}
+
+#[test]
+fn nothing_to_revoke_means_look_again_and_not_gone() {
+    let mut world = invited("new@example.com", "Annotator");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    // The next roster shows that the person had accepted.
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Accepted);
+    assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
+    // Or it still lists the dead invitation, or nobody.
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Open);
+    assert!(world.plan().is_done());
+    world.members.retain(|m| m.email != "new@example.com");
+    assert!(world.plan().is_done());
+}
+
+#[test]
+fn departures_of_a_deleted_manifest_are_carried_out_or_taken_back() {
+    let mut world = World::in_sync();
+    let people: Vec<Person> = world.ledger.invites["annotators"].users.values().take(2).cloned().collect();
+    world.ledger.invites.remove("annotators");
+    world.invites.remove(0);
+    world.ledger.departures = vec![Departure {
+        users: people,
+        policy: DeletionPolicy::Deactivate,
+        from: "annotators".to_owned(),
+        since: Time(noon()),
+    }];
+    assert_eq!(world.plan().departures_pending, 2);
+    world.later(30);
+    assert_eq!(world.plan().steps.len(), 2);
+    world.invite("again", InviteRole::Annotator, &["person0@example.com".to_owned()]);
+    world.settle();
+    assert_eq!(world.person("again", "person0@example.com").user_id, Some(10));
+    world.settle();
+    let left: Vec<&str> = world.ledger.departures[0].users.iter().map(|u| u.email.as_str()).collect();
+    assert_eq!(left, ["person1@example.com"]);
+}

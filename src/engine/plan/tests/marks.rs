@@ -1,0 +1,93 @@
+//! What a mark still forbids.
+
+use super::*;
+
+const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_secs(120), settle: Duration::from_secs(60) };
+
+/// A mark found after a crash, first seen `ago`.
+fn marked(world: &mut World, email: &str, ago: Duration) {
+    world.edit("annotators", |spec| spec.emails.push(email.to_owned()));
+    world.ledger.in_flight = Some(InFlight {
+        id: "m".to_owned(),
+        started_at: Time(noon()),
+        emails: vec![email.to_owned()],
+        role: None,
+        replaces: None,
+    });
+    world.ledger.passing = Passing {
+        mark: Some(MarkSeen { id: "m".to_owned(), at: Boottime::now() - ago, ended: None }),
+        ..Passing::default()
+    };
+}
+
+fn judge(world: &mut World) -> MarkVerdict {
+    let claimant = |email: &str| Some(("annotators".to_owned(), email.to_owned()));
+    let snapshot = world.snapshot();
+    let verdict = settle_mark(&mut world.ledger, claimant, &snapshot, PATIENCE, world.now, Boottime::now());
+    world.mail_allowed = verdict == MarkVerdict::Settled;
+    verdict
+}
+
+#[test]
+fn a_marked_address_waits_until_its_request_can_no_longer_be_under_way() {
+    let mut world = World::in_sync();
+    marked(&mut world, "new@example.com", Duration::from_secs(100));
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.pending["annotators"], 1);
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Inviting);
+}
+
+#[test]
+fn a_marked_address_that_the_roster_shows_was_sent() {
+    let mut world = World::in_sync();
+    marked(&mut world, "new@example.com", Duration::ZERO);
+    world.member(99, "new@example.com", Role::Annotator);
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Open);
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Invited);
+    assert_eq!(world.person("annotators", "new@example.com").attempts, Some(1));
+}
+
+#[test]
+fn a_row_that_the_mail_was_to_replace_says_nothing_until_the_request_is_over() {
+    let mut world = invited("new@example.com", "Manager");
+    let earlier = noon() - SignedDuration::from_hours(1);
+    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
+        Some(Time(earlier));
+    marked(&mut world, "new@example.com", Duration::from_secs(1));
+    world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(world.person("annotators", "new@example.com").role.as_deref(), Some("Annotator"));
+    assert!(world.plan().is_done(), "{:?}", steps(&world.plan()));
+}
+
+#[test]
+fn an_invitation_that_was_revoked_for_a_mail_that_never_went_is_sent() {
+    let mut world = invited("new@example.com", "Manager");
+    let earlier = noon() - SignedDuration::from_hours(1);
+    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
+        Some(Time(earlier));
+    world.members.retain(|m| m.email != "new@example.com");
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
+}
+
+#[test]
+fn a_marked_address_is_sent_again_only_where_the_server_shows_invitations() {
+    let mut world = World::in_sync();
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
+
+    let mut world = World::in_sync();
+    world.ledger.invitations_visible = Some(false);
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
+}

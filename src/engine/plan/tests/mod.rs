@@ -1,0 +1,188 @@
+//! Start in sync, change one thing, assert the plan.
+
+mod departures;
+mod guards;
+mod invitations;
+mod marks;
+mod members;
+
+use super::*;
+use crate::engine::desired::desired;
+use crate::engine::ledger::{InviteMemory, MarkSeen, Passing};
+use crate::engine::mark::{MailPatience, MarkVerdict, settle_mark};
+use crate::engine::outcome;
+use crate::engine::snapshot::{Completeness, Found, Snapshot};
+use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
+use crate::resources::{
+    DeletionPolicy, Departure, InFlight, InviteRole, Organization, RemovalBucket, Target, UserInvite, UserInviteSpec,
+};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::time::Duration;
+
+/// An organization in sync: what is declared, what is there, and what is remembered agree.
+struct World {
+    organization: Organization,
+    invites: Vec<UserInvite>,
+    members: Vec<Member>,
+    edition: Edition,
+    completeness: Completeness,
+    ledger: Ledger,
+    now: Timestamp,
+    mail_allowed: bool,
+    fresh: bool,
+}
+
+const OWNER: i64 = 1;
+const ME: i64 = 2;
+
+fn noon() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
+impl World {
+    fn empty() -> Self {
+        let spec =
+            serde_json::json!({"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}});
+        let organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        let mut world = Self {
+            organization,
+            invites: Vec::new(),
+            members: Vec::new(),
+            edition: Edition::Enterprise,
+            completeness: Completeness::Complete,
+            ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
+            now: noon(),
+            mail_allowed: true,
+            fresh: true,
+        };
+        world.member(OWNER, "owner@example.com", Role::Owner);
+        world.member(ME, "operator@example.com", Role::Administrator);
+        world
+    }
+
+    /// Ten Annotators in one UserInvite, and two Administrators in another.
+    fn in_sync() -> Self {
+        let mut world = Self::empty();
+        let annotators: Vec<String> = (0..10).map(|n| format!("person{n}@example.com")).collect();
+        let administrators = ["anna@example.com".to_owned(), "ben@example.com".to_owned()];
+        for (n, email) in annotators.iter().enumerate() {
+            world.member(10 + i64::try_from(n).unwrap(), email, Role::Annotator);
+        }
+        for (n, email) in administrators.iter().enumerate() {
+            world.member(50 + i64::try_from(n).unwrap(), email, Role::Administrator);
+        }
+        world.invite("annotators", InviteRole::Annotator, &annotators);
+        world.invite("administrators", InviteRole::Administrator, &administrators);
+        world.settle();
+        world
+    }
+
+    fn member(&mut self, user_id: i64, email: &str, role: Role) {
+        self.members.push(Member {
+            user_id,
+            email: email.to_owned(),
+            role: Some(role),
+            invitation: InvitationState::None,
+            invited_at: None,
+            is_service: false,
+            role_source: None,
+        });
+    }
+
+    fn invite(&mut self, name: &str, role: InviteRole, emails: &[String]) {
+        let spec = UserInviteSpec {
+            organization_ref: crate::resources::OrganizationRef { name: "acme".to_owned() },
+            emails: emails.to_vec(),
+            role,
+            deletion_policy: DeletionPolicy::Deactivate,
+        };
+        let mut invite = UserInvite::new(name, spec);
+        invite.metadata.creation_timestamp = Some(Time(noon()));
+        self.invites.push(invite);
+    }
+
+    fn edit(&mut self, name: &str, change: impl FnOnce(&mut UserInviteSpec)) {
+        change(&mut self.invites.iter_mut().find(|i| i.metadata.name.as_deref() == Some(name)).unwrap().spec);
+    }
+
+    fn change_member(&mut self, email: &str, change: impl FnOnce(&mut Member)) {
+        change(self.members.iter_mut().find(|m| m.email == email).unwrap());
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::new(Found {
+            target: target(),
+            edition: self.edition,
+            release: None,
+            title: "Acme".to_owned(),
+            me: ME,
+            created_by: Some(OWNER),
+            roles_by_hand: true,
+            email_configured: true,
+            may_invite: true,
+            completeness: self.completeness,
+            begun: Boottime::now(),
+            members: self.members.clone(),
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
+        plan(&desired(&self.organization, &self.invites), &self.snapshot(), &self.ledger, circumstances)
+    }
+
+    /// Records where everybody stands, as a pass does.
+    fn settle(&mut self) -> Plan {
+        let mut plan = self.plan();
+        outcome::settle(&mut self.ledger, &mut plan, &target());
+        for invite in &mut self.invites {
+            let name = invite.metadata.name.clone().unwrap();
+            let users = self.ledger.invites[&name].users.values().cloned().collect();
+            let status = crate::resources::UserInviteStatus { users, ..Default::default() };
+            invite.status = Some(status);
+        }
+        plan
+    }
+
+    fn later(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    fn person(&self, invite: &str, email: &str) -> &Person {
+        self.ledger.person(invite, email).unwrap()
+    }
+}
+
+fn target() -> Target {
+    Target {
+        organization_id: 1,
+        created_at: None,
+        edition: "Enterprise".to_owned(),
+        url: "https://ls.example.com".to_owned(),
+    }
+}
+
+fn steps(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| step.action.to_string()).collect()
+}
+
+fn held(plan: &Plan) -> Vec<(HeldReason, Vec<String>)> {
+    plan.held.clone().into_iter().collect()
+}
+
+/// In sync, with one invitation that the person has not accepted.
+fn invited(email: &str, role: &str) -> World {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.push(email.to_owned()));
+    world.member(99, email, Role::Annotator);
+    world.change_member(email, |m| m.invitation = InvitationState::Open);
+    let mut person = Person::new(email, PersonState::Invited);
+    person.invited_at = Some(Time(noon()));
+    person.attempts = Some(1);
+    person.role = Some(role.to_owned());
+    person.since = Some(Time(noon()));
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert(email.to_owned(), person);
+    world
+}
