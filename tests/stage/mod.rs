@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Long enough for a slow machine that runs other tests beside this one.
-pub const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_secs(90);
 
 pub struct Stage {
     pub plane: &'static ControlPlane,
