@@ -148,6 +148,36 @@ async fn too_many_removals_are_held_and_deleting_is_not_blocked_by_that() {
 }
 
 #[tokio::test]
+async fn killed_at_any_point_of_the_hand_over_nobody_is_forgotten() {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({"guards": {"maxRemovals": 100}}))).await;
+    let emails: Vec<String> = (0..12).map(|n| format!("p{n:02}@example.com")).collect();
+    for email in &emails {
+        stage.simulator.add_member(email, "AN");
+    }
+    stage.start_operator();
+    for (n, email) in emails.iter().enumerate() {
+        stage.apply(&Stage::invite(&format!("one-{n:02}"), "Annotator", &[email])).await;
+    }
+    for n in 0..12 {
+        stage.ready(&format!("userinvite/one-{n:02}"), "True", "Reconciled").await;
+    }
+    for n in 0..12_u64 {
+        stage.kubectl(&["delete", &format!("userinvite/one-{n:02}"), "--wait=false"], "").await;
+        // The point of the kill, not a wait: from before the event to after the finalizer.
+        tokio::time::sleep(std::time::Duration::from_millis(n * 20)).await;
+        stage.operator().kill_hard().unwrap();
+        stage.start_operator();
+        stage.operator().wait_for_line("caches in sync", stage::SOON).await.unwrap();
+    }
+    stage.until("every manifest is gone", async || stage.get("userinvites").await["items"] == json!([])).await;
+    stage.until("all have left", async || (0..12).all(|n| role(&stage, &format!("p{n:02}")) == "DI")).await;
+    let changes = stage.simulator.journal().writes().len();
+    assert_eq!(changes, 12, "{:?}", stage.simulator.journal().writes());
+}
+
+#[tokio::test]
 async fn thirty_small_commits_get_no_further_than_one_big_one() {
     let names: Vec<String> = (0..12).map(|n| format!("p{n:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
