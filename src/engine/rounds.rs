@@ -6,7 +6,7 @@ use super::desired::Desired;
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
-use super::observe::{Unobserved, confirm, observe_roster};
+use super::observe::{Unobserved, confirm, greet, observe_roster};
 use super::outcome;
 use super::plan::{Action, Circumstances, Guest, Plan, plan};
 use super::reinvite::release_reinvited;
@@ -16,6 +16,7 @@ use super::visibility::learn_visibility;
 use crate::label_studio::{Boottime, Client, Edition, Error, Role};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
@@ -63,6 +64,7 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
     let mut idle = 0;
     let mut looked = false;
     let mut mark_looked = false;
+    let mut greeted = BTreeSet::new();
     loop {
         if let Err(changed) = recognize(pass) {
             return Ok((Plan::default(), Stop::TargetChanged(Box::new(changed))));
@@ -80,6 +82,16 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
             }
             if looked {
                 continue;
+            }
+        }
+        let newcomers = unseen(pass, &made, &greeted);
+        if !newcomers.is_empty() {
+            let found = greet(pass.client, pass.snapshot, &newcomers).await;
+            greeted.extend(newcomers);
+            match found {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(unobserved) => return Ok((made, Stop::Unobserved(unobserved))),
             }
         }
         // Once for a mark: where the roster is never complete, looking again and again settles nothing.
@@ -160,6 +172,20 @@ fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {
         MarkVerdict::Settled => Stop::Settled { wait: None },
     };
     (made, stop)
+}
+
+/// A few people who are to be mailed by a roster that is not young any more.
+fn unseen<M, G>(pass: &Pass<'_, M, G>, made: &Plan, greeted: &BTreeSet<String>) -> Vec<String> {
+    let fresh = pass.snapshot.begun.elapsed() < pass.fresh;
+    if fresh || pass.desired.observes_only || pass.snapshot.edition != Edition::Enterprise {
+        return Vec::new();
+    }
+    let invitations = made.steps.iter().filter(|step| matches!(step.action, Action::Invite { .. }));
+    let guests: Vec<&String> = invitations.flat_map(|step| step.action.guests()).map(|guest| &guest.email).collect();
+    if guests.len() > MOST_CONFIRMED {
+        return Vec::new();
+    }
+    guests.into_iter().filter(|email| !greeted.contains(*email)).cloned().collect()
 }
 
 /// A few people are looked at by themselves; the open-source edition ignores `search` (measured).
