@@ -71,7 +71,8 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
     for Guest { invite, email } in guests {
         snapshot.fold_invitation(email);
         ledger.passing.revoked.remove(email);
-        let before = ledger.remembered_elsewhere(invite, email).cloned();
+        // Only an invitation sent anew, which goes alone, has something to take over.
+        let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
         let memory = ledger.invites.entry(invite.clone()).or_default();
         let known = memory.users.remove(email).or(before);
         let mut person = known.unwrap_or_else(|| Person::new(email, PersonState::Invited));

@@ -79,13 +79,14 @@ struct Candidate {
 }
 
 pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstances: Circumstances) -> Plan {
-    let view = View { desired, snapshot, ledger, circumstances };
+    let view = View { desired, snapshot, ledger, circumstances, remembered: remembered(ledger) };
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
     for invite in &desired.invites {
         plan.pending.insert(invite.name.clone(), 0);
+        let full = person::is_full(&view, invite);
         for (email, typed) in &invite.emails {
-            let decision = person::decide(&view, invite, email, typed);
+            let decision = person::decide(&view, invite, email, typed, full);
             let if_held = entry::entry(ledger.person(&invite.name, email), typed, view.now());
             sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }
@@ -234,9 +235,27 @@ struct View<'a> {
     snapshot: &'a Snapshot,
     ledger: &'a Ledger,
     circumstances: Circumstances,
+    remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
+}
+
+/// Who remembers an address, by folded address: looked up for each of ten thousand people, so it is made once.
+/// Departures have no name.
+fn remembered(ledger: &Ledger) -> BTreeMap<String, Vec<(&str, &Person)>> {
+    let mut index: BTreeMap<String, Vec<(&str, &Person)>> = BTreeMap::new();
+    let departing = ledger.departures.iter().flat_map(|departure| &departure.users).map(|person| ("", person));
+    let listed = ledger.invites.iter().flat_map(|(name, memory)| memory.users.values().map(|p| (name.as_str(), p)));
+    for (name, person) in departing.chain(listed).filter(|(_, person)| person.may_have_been_mailed()) {
+        index.entry(folded(&person.email)).or_default().push((name, person));
+    }
+    index
 }
 
 impl View<'_> {
+    /// What is remembered of an address outside of `invite`.
+    fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
+        self.remembered.get(email)?.iter().find(|(name, _)| *name != invite).map(|(_, person)| *person)
+    }
+
     fn now(&self) -> Timestamp {
         self.circumstances.now
     }

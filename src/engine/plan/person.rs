@@ -11,16 +11,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 /// At most so many addresses wait for their departure in one UserInvite; new ones wait until there is room.
 const MOST_DEPARTING: usize = 1000;
 
-pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str) -> Decision {
+/// `full`: too many of this UserInvite wait for their departure.
+pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str, full: bool) -> Decision {
     let own = view.ledger.person(&invite.name, email);
     if let Some(winner) = view.desired.claimant(email).filter(|winner| winner.name != invite.name) {
         return lost_claim(view, invite, winner, own, email, typed);
     }
     // A claim takes over what another manifest remembers, so that a move is no departure and no second mail.
-    let remembered = || view.ledger.remembered_elsewhere(&invite.name, email);
+    let remembered = || view.remembered_elsewhere(&invite.name, email);
     let before = own.filter(|p| p.may_have_been_mailed()).or_else(remembered).or(own);
     let subject = Subject { view, invite, email, typed, before, member: view.member(email) };
-    if own.is_none() && is_full(&subject) {
+    if own.is_none() && full {
         return subject.hold(
             HeldReason::DeparturesFull,
             "1,000 addresses dropped from this UserInvite still wait for their departure: this one waits for them",
@@ -267,12 +268,10 @@ fn newcomer(subject: &Subject) -> Decision {
     subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] })
 }
 
-fn is_full(subject: &Subject) -> bool {
-    let memory = subject.view.ledger.invites.get(&subject.invite.name);
-    let departing = |memory: &crate::engine::ledger::InviteMemory| {
-        memory.users.keys().filter(|email| !subject.invite.emails.contains_key(*email)).count()
-    };
-    memory.is_some_and(|memory| departing(memory) >= MOST_DEPARTING)
+pub fn is_full(view: &View, invite: &Invite) -> bool {
+    view.ledger.invites.get(&invite.name).is_some_and(|memory| {
+        memory.users.keys().filter(|email| !invite.emails.contains_key(*email)).count() >= MOST_DEPARTING
+    })
 }
 
 fn is_unconfirmed(before: Option<&Person>) -> bool {
