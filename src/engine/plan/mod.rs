@@ -3,12 +3,14 @@
 //! Performs no I/O, takes the time as an argument and is deterministic. What we do not understand we do not touch;
 //! absence is concluded only from a complete roster.
 
+mod absent;
 mod departure;
 mod entry;
 mod guard;
 mod order;
 mod person;
 mod step;
+mod subject;
 
 pub use departure::must_depart;
 pub use guard::removals_in_window;

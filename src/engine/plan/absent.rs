@@ -1,0 +1,123 @@
+//! A claimed address that the roster does not show: invited and hidden, gone, or new.
+
+use super::entry::{role_named, wire_role};
+use super::subject::Subject;
+use super::{Action, Decision, Guest};
+use crate::label_studio::{Edition, Role};
+use crate::resources::{HeldReason, InviteRole, Person, PersonState};
+
+/// Nobody with this address is in the roster that was read.
+pub fn unlisted(subject: &Subject) -> Decision {
+    let view = subject.view;
+    let hides = view.ledger.invitations_visible != Some(true);
+    if view.snapshot.was_invited_since(subject.email) {
+        return waits_for_person(subject);
+    }
+    if !view.snapshot.is_complete() {
+        return subject.hold(
+            HeldReason::IncompleteRoster,
+            "the server's list of members is not complete, so nobody's absence is concluded from it",
+        );
+    }
+    if view.snapshot.edition == Edition::Community {
+        return absent_without_roles(subject);
+    }
+    if view.ledger.is_marked(subject.email) && !view.circumstances.mail_allowed && !is_unconfirmed(subject.before) {
+        let mut person = subject.entry();
+        person.state = PersonState::Inviting;
+        return Decision::Wait(Some(subject.since(person)));
+    }
+    if let Some(before) = subject.before {
+        if before.user_id.is_some() && subject.invite.role != InviteRole::Deactivated {
+            return has_left(subject);
+        }
+        if before.invited_at.is_some() {
+            let nothing = view.found_nothing_open(subject.email);
+            return if hides && !nothing { waits_for_person(subject) } else { was_revoked(subject) };
+        }
+        // Where the status was lost, only a roster that shows open invitations tells who is new.
+        let doubtful = hides || !view.snapshot.shows_open_invitation();
+        if before.is_held_for(HeldReason::InviteUnconfirmed)
+            && doubtful
+            && subject.invite.role != InviteRole::Deactivated
+        {
+            return subject.hold(HeldReason::InviteUnconfirmed, before.message.as_deref().unwrap_or_default());
+        }
+    }
+    if subject.invite.role == InviteRole::Deactivated {
+        if is_unconfirmed(subject.before) && hides && !view.found_nothing_open(subject.email) {
+            // Perhaps invited, and nobody sees it: revoked once, so that no access comes of it.
+            return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: true });
+        }
+        return Decision::Settled(subject.satisfied());
+    }
+    newcomer(subject)
+}
+
+fn absent_without_roles(subject: &Subject) -> Decision {
+    if subject.invite.role == InviteRole::Deactivated {
+        return Decision::Settled(subject.satisfied());
+    }
+    subject.hold(
+        HeldReason::UnsupportedByEdition,
+        "the open-source edition sends no invitations: give the person the invite link",
+    )
+}
+
+fn waits_for_person(subject: &Subject) -> Decision {
+    let to = wire_role(subject.invite.role);
+    let hidden = !subject.view.snapshot.was_invited_since(subject.email);
+    if to == Role::Deactivated {
+        // Revoked once, blindly where the server hides invitations: the outcome clears `invitedAt`.
+        return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: hidden });
+    }
+    let from = subject.before.and_then(|p| p.role.as_deref()).and_then(role_named).unwrap_or_else(|| to.clone());
+    if to.rank() < from.rank() {
+        return subject.anew(from, to);
+    }
+    Decision::Settled(subject.invited(&from))
+}
+
+fn has_left(subject: &Subject) -> Decision {
+    let mut person = subject.entry();
+    person.state = PersonState::Left;
+    person.seat_since = None;
+    let message = "was a member and is gone; not invited again until the address is removed and added anew";
+    subject.ended(person, HeldReason::Left, message)
+}
+
+fn was_revoked(subject: &Subject) -> Decision {
+    if subject.invite.role == InviteRole::Deactivated {
+        return Decision::Settled(subject.satisfied());
+    }
+    let mut person = subject.entry();
+    person.state = PersonState::Revoked;
+    let message = "the invitation is gone from the server; not sent again until the address is removed and added anew";
+    subject.ended(person, HeldReason::Revoked, message)
+}
+
+fn newcomer(subject: &Subject) -> Decision {
+    let view = subject.view;
+    let shows = view.snapshot.shows_open_invitation();
+    let lost =
+        subject.invite.finalized && view.ledger.invites.get(&subject.invite.name).is_none_or(|m| m.target.is_none());
+    if lost && !shows {
+        // Our finalizer without a status: somebody cleared it, and with it who was mailed already.
+        return subject.hold(
+            HeldReason::InviteUnconfirmed,
+            "the status was lost, so a mail may have been sent: ask the person, then annotate the UserInvite with labelstudio.rs/reinvite=<address>",
+        );
+    }
+    if !view.snapshot.email_configured {
+        return subject.hold(HeldReason::EmailNotConfigured, "the server sends no mail: configure its e-mail settings");
+    }
+    if !view.snapshot.may_invite {
+        return subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations");
+    }
+    let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
+    subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] })
+}
+
+fn is_unconfirmed(before: Option<&Person>) -> bool {
+    before.is_some_and(|person| person.is_held_for(HeldReason::InviteUnconfirmed))
+}

@@ -1,0 +1,97 @@
+//! One claimed address with all that is known of it, and the entries that can come of it.
+
+use super::entry::{entry, held, settled_since};
+use super::{Action, Decision, Guest, View};
+use crate::engine::desired::Invite;
+use crate::engine::snapshot::is_invited;
+use crate::label_studio::{Member, Role};
+use crate::resources::{HeldReason, Person, PersonState};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+pub struct Subject<'a> {
+    pub view: &'a View<'a>,
+    pub invite: &'a Invite,
+    pub email: &'a str,
+    pub typed: &'a str,
+    pub before: Option<&'a Person>,
+    pub member: Option<&'a Member>,
+}
+
+impl Subject<'_> {
+    pub fn entry(&self) -> Person {
+        let mut person = entry(self.before, self.typed, self.view.now());
+        if let Some(member) = self.member.filter(|member| !is_invited(member)) {
+            person.user_id = Some(member.user_id);
+        }
+        person
+    }
+
+    /// Where a member stands before something is done about the role.
+    fn as_found(&self) -> Option<Person> {
+        let member = self.member.filter(|member| !is_invited(member))?;
+        let role = member.role.clone()?;
+        let mut person = self.member(member, &role);
+        if role == Role::Pending {
+            person.state = PersonState::Pending;
+            person = settled_since(self.before, person, self.view.now());
+        }
+        Some(person)
+    }
+
+    /// Nothing is left to do, and it is not as declared.
+    pub fn ended(&self, mut person: Person, reason: HeldReason, message: &str) -> Decision {
+        person.reason = Some(reason.to_string());
+        person.message = Some(message.to_owned());
+        Decision::Settled(self.since(person))
+    }
+
+    pub fn since(&self, person: Person) -> Person {
+        settled_since(self.before, person, self.view.now())
+    }
+
+    pub fn hold(&self, reason: HeldReason, message: &str) -> Decision {
+        Decision::Held(reason, self.since(held(self.entry(), reason, message.to_owned())))
+    }
+
+    /// A write, unless the server refused the same one lately.
+    pub fn act(&self, action: Action) -> Decision {
+        let refused = self.view.ledger.refusal(self.email, &action.verb(), self.view.now());
+        let everybody = if action.mails() { self.view.ledger.refusal("", "invite", self.view.now()) } else { None };
+        let Some(refusal) = refused.or(everybody) else {
+            return Decision::Act(action, self.as_found());
+        };
+        let mut person = held(self.entry(), refusal.reason, refusal.message.clone());
+        if refusal.reason == HeldReason::Failed {
+            person.state = PersonState::Failed;
+        }
+        Decision::Held(refusal.reason, self.since(person))
+    }
+
+    pub fn anew(&self, from: Role, to: Role) -> Decision {
+        let guest = Guest { invite: self.invite.name.clone(), email: self.email.to_owned() };
+        self.act(Action::InviteAnew { guest, from, to })
+    }
+
+    pub fn invited(&self, role: &Role) -> Person {
+        let mut person = self.entry();
+        person.state = PersonState::Invited;
+        person.role = Some(role.to_string());
+        self.since(person)
+    }
+
+    pub fn member(&self, member: &Member, role: &Role) -> Person {
+        let mut person = self.entry();
+        person.state = if *role == Role::Deactivated { PersonState::Deactivated } else { PersonState::Active };
+        person.user_id = Some(member.user_id);
+        person.seat_since = if role.has_access() { person.seat_since.or(Some(Time(self.view.now()))) } else { None };
+        person.role = Some(role.to_string());
+        self.since(person)
+    }
+
+    /// Wanted `Deactivated`, and nobody is there: nobody is invited.
+    pub fn satisfied(&self) -> Person {
+        let mut person = Person::new(self.typed, PersonState::Deactivated);
+        person.user_id = self.before.and_then(|before| before.user_id);
+        self.since(person)
+    }
+}
