@@ -32,7 +32,13 @@ impl State {
             rows.sort_unstable();
             rows
         } else if let Some(user) = filter.exactly(self) {
-            self.roster.listed().binary_search(&user).map(|_| vec![user]).unwrap_or_default()
+            let shown =
+                [self.roster.listed(), &self.roster.hidden()].iter().any(|rows| rows.binary_search(&user).is_ok());
+            shown.then_some(user).into_iter().collect()
+        } else if filter.search.is_some() {
+            let mut rows = [self.roster.listed(), &self.roster.hidden()].concat();
+            rows.sort_unstable();
+            rows
         } else {
             self.roster.listed().to_vec()
         };
@@ -50,7 +56,7 @@ impl State {
         if self.switches.count_includes_hidden {
             return self.roster.len();
         }
-        let listed = self.roster.listed().len();
+        let listed = self.roster.listed().len() + self.roster.hidden().len();
         let services = self.roster.service_accounts();
         match (self.switches.service_account_listed, self.switches.service_account_counted) {
             (true, false) => listed.saturating_sub(services),

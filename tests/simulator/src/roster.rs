@@ -2,7 +2,7 @@
 //! are. It knows no HTTP.
 
 use crate::options::Edition;
-use crate::person::Person;
+use crate::person::{Person, Role};
 use crate::switches::Switches;
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ struct Rules {
     community: bool,
     open_invitations: bool,
     service_accounts: bool,
+    deactivated: bool,
     deleted_keep_seat: bool,
 }
 
@@ -68,6 +69,17 @@ impl Roster {
 
     pub(crate) fn listed(&self) -> &[u64] {
         &self.listed
+    }
+
+    /// Who is there and not in the list for being deactivated, in the order of the list.
+    pub(crate) fn hidden(&self) -> Vec<u64> {
+        if self.rules.community || self.rules.deactivated {
+            return Vec::new();
+        }
+        let hidden = self.everybody().filter(|person| person.role == Role::DEACTIVATED && !person.is_deleted());
+        let mut hidden: Vec<u64> = hidden.map(|person| person.user_id).collect();
+        hidden.sort_unstable();
+        hidden
     }
 
     pub fn seats_used(&self) -> usize {
@@ -128,6 +140,7 @@ impl Roster {
             community: edition == Edition::Community,
             open_invitations: switches.open_invitations_listed,
             service_accounts: switches.service_account_listed,
+            deactivated: switches.deactivated_listed,
             deleted_keep_seat: !switches.delete_frees_seat,
         };
         let mut listed: Vec<u64> = self.people.values().filter(|p| self.shows(p)).map(|p| p.user_id).collect();
@@ -201,5 +214,6 @@ impl Roster {
         !person.is_deleted()
             && (self.rules.open_invitations || !person.is_invited())
             && (self.rules.service_accounts || !person.is_service())
+            && (self.rules.deactivated || person.role != Role::DEACTIVATED)
     }
 }

@@ -171,6 +171,8 @@ pub struct Switches {
     pub past_the_end: PastTheEnd,
     pub search_email: SearchEmail,
     pub count_includes_hidden: bool,
+    /// False: they are counted, and only a search shows them.
+    pub deactivated_listed: bool,
     pub service_account_listed: bool,
     pub service_account_counted: bool,
     /// Open source on SQLite: a page of 999 rows or more is a 500.
@@ -222,6 +224,7 @@ impl Default for Switches {
             past_the_end: PastTheEnd::default(),
             search_email: SearchEmail::default(),
             count_includes_hidden: false,
+            deactivated_listed: true,
             service_account_listed: true,
             service_account_counted: true,
             sqlite_page_limit: true,

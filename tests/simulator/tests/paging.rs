@@ -118,6 +118,26 @@ async fn count_tells_of_hidden_rows_and_service_accounts_as_the_switches_say() {
 }
 
 #[tokio::test]
+async fn people_who_are_deactivated_may_be_counted_and_hidden_from_all_but_a_search() {
+    let simulator = start(Options::default()).await;
+    simulator.add_member("off@example.com", "DI");
+    let look = async |query: &str| {
+        let body = call(&simulator, "GET", &format!("{MEMBERS}{query}"), None).await.json();
+        (body["count"].as_u64().unwrap(), emails(&body).len())
+    };
+    assert_eq!(look("").await, (3, 3));
+    simulator.set_switches(|s| s.deactivated_listed = false);
+    assert_eq!(look("").await, (3, 2));
+    assert_eq!(look("?role=DI").await, (0, 0));
+    for how in [SearchEmail::Part, SearchEmail::Whole] {
+        simulator.set_switches(|s| s.search_email = how);
+        assert_eq!(look("?search=off%40example.com").await, (1, 1), "{how:?}");
+    }
+    simulator.set_role_by_hand("off@example.com", "AN").unwrap();
+    assert_eq!(look("").await, (3, 3));
+}
+
+#[tokio::test]
 async fn fifty_thousand_members_start_fast_and_a_page_in_the_middle_costs_a_page() {
     let simulator = start(Options::default()).await;
     let began = Instant::now();
