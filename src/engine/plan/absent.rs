@@ -14,10 +14,7 @@ pub fn unlisted(subject: &Subject) -> Decision {
         return waits_for_person(subject);
     }
     if !view.snapshot.is_complete() {
-        return subject.hold(
-            HeldReason::IncompleteRoster,
-            "the server's list of members is not complete, so nobody's absence is concluded from it",
-        );
+        return perhaps_there(subject);
     }
     if view.snapshot.edition == Edition::Community {
         return absent_without_roles(subject);
@@ -52,6 +49,17 @@ pub fn unlisted(subject: &Subject) -> Decision {
         return Decision::Settled(subject.satisfied());
     }
     newcomer(subject)
+}
+
+fn perhaps_there(subject: &Subject) -> Decision {
+    if let Some(before) = subject.before.filter(|_| is_unconfirmed(subject.before)) {
+        // That a mail may be out nobody else knows.
+        return subject.hold(HeldReason::InviteUnconfirmed, before.message.as_deref().unwrap_or_default());
+    }
+    subject.hold(
+        HeldReason::IncompleteRoster,
+        "the server's list of members is not complete, so nobody's absence is concluded from it",
+    )
 }
 
 fn absent_without_roles(subject: &Subject) -> Decision {

@@ -160,8 +160,11 @@ fn act(view: &View, person: &Person, action: Action) -> Decision {
     }
 }
 
-/// Stays `Leaving`, so that the grace is not given twice; the reason says why it is not done.
+/// Stays `Leaving`, so that the grace is not given twice; the reason says why it is not done. That a mail may be out
+/// nobody else knows, so this reason stays.
 fn hold(view: &View, person: &Person, reason: HeldReason, message: String) -> Decision {
+    let unconfirmed = person.is_held_for(HeldReason::InviteUnconfirmed);
+    let reason = if unconfirmed { HeldReason::InviteUnconfirmed } else { reason };
     let mut entry = held(entry(Some(person), &person.email, view.now()), reason, message);
     entry.state = PersonState::Leaving;
     entry.since.clone_from(&person.since);

@@ -147,3 +147,25 @@ fn departures_of_a_deleted_manifest_are_carried_out_or_taken_back() {
     let left: Vec<&str> = world.ledger.departures[0].users.iter().map(|u| u.email.as_str()).collect();
     assert_eq!(left, ["person1@example.com"]);
 }
+
+#[test]
+fn an_unconfirmed_invitation_is_revoked_on_departure_whatever_held_that_up() {
+    let mut world = World::in_sync();
+    world.ledger.invitations_visible = Some(false);
+    let mut person = Person::new("new@example.com", PersonState::Held);
+    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.settle();
+    world.later(30);
+    world.completeness = Completeness::Incomplete;
+    let plan = world.settle();
+    assert_eq!(plan.held_count(), 1, "{plan:?}");
+    world.completeness = Completeness::Complete;
+    let revoke = Action::Revoke { email: "new@example.com".to_owned(), blind: true };
+    assert_eq!(world.plan().steps[0].action, revoke);
+    let until = world.now + SignedDuration::from_mins(10);
+    outcome::refused(&mut world.ledger, "new@example.com", "revoke", HeldReason::Forbidden, "no".to_owned(), until);
+    assert_eq!(world.settle().held_count(), 1);
+    world.later(601);
+    assert_eq!(world.plan().steps[0].action, revoke);
+}

@@ -151,3 +151,21 @@ fn what_frees_a_seat_comes_first() {
         ["zed@example.com: Annotator → Deactivated", "invite 1 as Annotator: a-new@example.com"]
     );
 }
+
+#[test]
+fn an_unconfirmed_invitation_stays_unconfirmed_while_the_roster_is_incomplete() {
+    for role in [InviteRole::Annotator, InviteRole::Deactivated] {
+        let mut world = World::in_sync();
+        world.ledger.invitations_visible = Some(false);
+        world.invite("people", role, &["new@example.com".to_owned()]);
+        world.settle();
+        let mut person = Person::new("new@example.com", PersonState::Held);
+        person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+        world.ledger.invites.get_mut("people").unwrap().users.insert("new@example.com".to_owned(), person);
+        world.completeness = Completeness::Incomplete;
+        assert_eq!(held(&world.settle()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
+        world.completeness = Completeness::Complete;
+        // Else it would be mailed again, or be satisfied without having been revoked.
+        assert!(world.person("people", "new@example.com").is_held_for(HeldReason::InviteUnconfirmed), "{role}");
+    }
+}
