@@ -54,6 +54,7 @@ pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapsho
         release: version.release,
         title: organization.title,
         me: me.user_id,
+        own_address: me.email,
         created_by: organization.created_by,
         roles_by_hand: organization.manual_role_management.or(billing.and_then(|b| b.manual_role_management))
             != Some(false),
@@ -74,6 +75,7 @@ pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snap
         release: snapshot.release.clone(),
         title: snapshot.title.clone(),
         me: snapshot.me,
+        own_address: snapshot.own_address.clone(),
         created_by: snapshot.owner,
         roles_by_hand: snapshot.roles_by_hand,
         email_configured: snapshot.email_configured,

@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub title: String,
     /// The user that the token belongs to.
     pub me: i64,
+    /// Its address, folded: a service account may not be in the list.
+    pub own_address: String,
     /// The Owner's user id, where the server tells it.
     pub owner: Option<i64>,
     /// False where roles are switched off for everybody but the identity provider.
@@ -53,6 +55,7 @@ pub struct Found {
     pub release: Option<String>,
     pub title: String,
     pub me: i64,
+    pub own_address: String,
     pub created_by: Option<i64>,
     pub roles_by_hand: bool,
     pub email_configured: bool,
@@ -70,6 +73,7 @@ impl Snapshot {
             release,
             title,
             me,
+            own_address,
             created_by,
             roles_by_hand,
             email_configured,
@@ -96,6 +100,7 @@ impl Snapshot {
             release,
             title,
             me,
+            own_address: folded(&own_address),
             owner: by_role.or(created_by),
             roles_by_hand,
             email_configured,

@@ -29,6 +29,8 @@ pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str, full: bool
     }
     match subject.member {
         Some(member) => listed(&subject, member),
+        // A service account, which not every server lists.
+        None if email == view.snapshot.own_address => ourselves(&subject),
         None => unlisted(&subject),
     }
 }
@@ -73,10 +75,7 @@ fn listed(subject: &Subject, member: &Member) -> Decision {
             .hold(HeldReason::Owner, "is the Owner of the organization, whom nobody can change: remove the address");
     }
     if member.user_id == view.snapshot.me {
-        return subject.hold(
-            HeldReason::Self_,
-            "is the operator's own account: remove the address, or give the operator another token",
-        );
+        return ourselves(subject);
     }
     if member.is_service {
         return subject.hold(
@@ -145,6 +144,13 @@ fn expired_invitation(subject: &Subject) -> Decision {
     let mut person = subject.entry();
     person.state = PersonState::InviteExpired;
     Decision::Settled(subject.since(person))
+}
+
+fn ourselves(subject: &Subject) -> Decision {
+    subject.hold(
+        HeldReason::Self_,
+        "is the operator's own account: remove the address, or give the operator another token",
+    )
 }
 
 pub fn is_full(view: &View, invite: &Invite) -> bool {

@@ -74,6 +74,16 @@ fn owner_ourselves_service_accounts_and_unknown_roles_are_held_and_the_others_go
 }
 
 #[test]
+fn the_operators_own_account_is_not_invited_where_the_server_does_not_list_it() {
+    let mut world = World::in_sync();
+    world.members.retain(|m| m.user_id != ME);
+    world.invite("more", InviteRole::Reviewer, &["Operator@Example.com".to_owned()]);
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
+    assert_eq!(held(&plan), [(HeldReason::Self_, vec!["operator@example.com".to_owned()])]);
+}
+
+#[test]
 fn two_manifests_for_one_person_the_older_wins_and_the_other_says_who() {
     let mut world = World::in_sync();
     world.invite("rival", InviteRole::Manager, &["person1@example.com".to_owned()]);

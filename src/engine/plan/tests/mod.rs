@@ -118,6 +118,7 @@ impl World {
             release: None,
             title: "Acme".to_owned(),
             me: ME,
+            own_address: "operator@example.com".to_owned(),
             created_by: Some(OWNER),
             roles_by_hand: true,
             email_configured: true,
