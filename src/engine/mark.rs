@@ -76,7 +76,8 @@ pub fn settle_mark(
             // Else it is as before the mark: the next plan replaces it.
         } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
             never_sent(ledger, email, &mark.started_at);
-        } else if roster_tells && ledger.invitations_visible != Some(true) {
+        } else if roster_tells && (ledger.invitations_visible != Some(true) || snapshot.may_hide()) {
+            // No roster to come will tell either.
             unconfirmed(ledger, claimant(email), email, &mark.started_at, now);
         } else {
             open = true;

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reinvite;
 pub mod rounds;
+pub mod seek;
 pub mod snapshot;
 pub mod target;
 pub mod visibility;

@@ -10,6 +10,7 @@ use super::observe::{Unobserved, confirm, greet, observe_roster};
 use super::outcome;
 use super::plan::{Action, Circumstances, Guest, Plan, plan};
 use super::reinvite::release_reinvited;
+use super::seek::seek;
 use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
@@ -82,6 +83,17 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
             }
             if looked {
                 continue;
+            }
+        }
+        // What can be done without a search is done before it.
+        if made.steps.is_empty() && !made.look && !made.unseen.is_empty() && !pass.desired.observes_only {
+            if !pass.gate.is_open() {
+                return Ok((made, Stop::Preempted));
+            }
+            greeted.extend(made.unseen.iter().map(|guest| guest.email.clone()));
+            match seek(pass.client, pass.snapshot, &made.unseen).await {
+                Ok(()) => continue,
+                Err(unobserved) => return Ok((made, Stop::Unobserved(unobserved))),
             }
         }
         let newcomers = unseen(pass, &made, &greeted);

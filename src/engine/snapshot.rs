@@ -27,6 +27,10 @@ pub struct Snapshot {
     members: BTreeMap<String, Member>,
     /// Invited after this roster began: their absence from it says nothing.
     invited_since: BTreeSet<String>,
+    /// Looked up by themselves after this roster was read.
+    sought: BTreeSet<String>,
+    /// Whether the server's search found somebody known to be there: only then does finding nobody say anything.
+    pub search_finds: Option<bool>,
 }
 
 /// What may be concluded from somebody's absence.
@@ -35,7 +39,8 @@ pub enum Completeness {
     /// The walk ended, and the unique users are as many as the server counts.
     Complete,
     /// The count never fits (it may include hidden rows), but two walks found the same people: those may be acted
-    /// on; whoever is absent is left alone.
+    /// on. Whoever is absent is left alone, unless a search does not find the person either: then it is a newcomer
+    /// whom an invitation does no harm.
     Stable,
     Incomplete,
 }
@@ -109,6 +114,8 @@ impl Snapshot {
             begun,
             members: by_address,
             invited_since: BTreeSet::new(),
+            sought: BTreeSet::new(),
+            search_finds: None,
         }
     }
 
@@ -124,13 +131,25 @@ impl Snapshot {
         self.completeness == Completeness::Complete
     }
 
-    /// Whether this roster is evidence that nobody with this address is there.
-    pub fn proves_absent(&self, email: &str) -> bool {
-        self.is_complete() && !self.members.contains_key(email) && !self.invited_since.contains(email)
+    /// The count never fits, and will not fit the next time either.
+    pub fn may_hide(&self) -> bool {
+        self.completeness == Completeness::Stable
     }
 
+    /// Whether this roster is evidence that nobody with this address is there.
+    pub fn proves_absent(&self, email: &str) -> bool {
+        self.is_complete() && self.lacks(email)
+    }
+
+    /// Read to its end, and nobody with this address is listed.
+    pub fn lacks(&self, email: &str) -> bool {
+        let read = self.completeness != Completeness::Incomplete;
+        read && !self.members.contains_key(email) && !self.invited_since.contains(email)
+    }
+
+    /// Whether the list itself shows one: who was found by a search alone does not count.
     pub fn shows_open_invitation(&self) -> bool {
-        self.members.values().any(is_invited)
+        self.members.iter().any(|(email, member)| is_invited(member) && !self.sought.contains(email))
     }
 
     /// People who hold a role that gives access: what a share of removals is a share of.
@@ -172,6 +191,18 @@ impl Snapshot {
 
     pub fn fold_member(&mut self, email: &str, member: Member) {
         self.members.insert(email.to_owned(), member);
+    }
+
+    /// What a search for this address found. Of several spellings the account with access is the one to talk about.
+    pub fn fold_search(&mut self, email: &str, found: Vec<Member>) {
+        self.sought.insert(email.to_owned());
+        if let Some(member) = found.into_iter().max_by_key(has_access) {
+            self.fold_member(email, member);
+        }
+    }
+
+    pub fn was_sought(&self, email: &str) -> bool {
+        self.sought.contains(email)
     }
 
     pub fn fold_removal(&mut self, email: &str) {

@@ -21,7 +21,9 @@ pub fn must_look_after_first_mail(ledger: &Ledger, snapshot: &Snapshot) -> bool 
 fn lacks_a_sent_invitation(ledger: &Ledger, snapshot: &Snapshot) -> bool {
     let roster_is_newer = ledger.passing.last_mail.is_none_or(|mail| mail <= snapshot.begun);
     roster_is_newer
-        && ledger.invites.values().flat_map(|memory| &memory.users).any(|(email, person)| {
-            person.state == crate::resources::PersonState::Invited && snapshot.proves_absent(email)
-        })
+        && ledger
+            .invites
+            .values()
+            .flat_map(|memory| &memory.users)
+            .any(|(email, person)| person.state == crate::resources::PersonState::Invited && snapshot.lacks(email))
 }

@@ -7,6 +7,7 @@ use proptest::sample::select;
 
 /// Who is there, what is declared, and what it is changed to afterwards.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each one is a circumstance of its own")]
 pub struct Scene {
     /// Code of a role, and whether it is only promised by an invitation that somebody sent by hand.
     pub members: Vec<(&'static str, bool)>,
@@ -18,6 +19,8 @@ pub struct Scene {
     pub promise_shown: bool,
     /// Every roster is too old to take access away by it.
     pub stale: bool,
+    /// The server counts whom it lists.
+    pub count_fits: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +78,7 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
             guest,
             promise_shown,
             stale,
+            count_fits: true,
         },
     )
 }

@@ -13,7 +13,10 @@ pub fn unlisted(subject: &Subject) -> Decision {
     if view.snapshot.was_invited_since(subject.email) {
         return waits_for_person(subject);
     }
-    if !view.snapshot.is_complete() {
+    let complete = view.snapshot.is_complete();
+    // The open-source edition ignores `search` (measured).
+    let searchable = view.snapshot.may_hide() && view.snapshot.edition == Edition::Enterprise;
+    if !complete && !searchable {
         return perhaps_there(subject);
     }
     if view.snapshot.edition == Edition::Community {
@@ -26,14 +29,14 @@ pub fn unlisted(subject: &Subject) -> Decision {
     }
     if let Some(before) = subject.before {
         if before.user_id.is_some() && subject.invite.role != InviteRole::Deactivated {
-            return has_left(subject);
+            return concluded(subject, has_left);
         }
         if before.invited_at.is_some() {
             let nothing = view.found_nothing_open(subject.email);
-            return if hides && !nothing { waits_for_person(subject) } else { was_revoked(subject) };
+            return if hides && !nothing { waits_for_person(subject) } else { concluded(subject, was_revoked) };
         }
-        // Where the status was lost, only a roster that shows open invitations tells who is new.
-        let doubtful = hides || !view.snapshot.shows_open_invitation();
+        // Where the status was lost, only a whole roster that shows open invitations tells who is new.
+        let doubtful = hides || !complete || !view.snapshot.shows_open_invitation();
         if before.is_held_for(HeldReason::InviteUnconfirmed)
             && doubtful
             && subject.invite.role != InviteRole::Deactivated
@@ -46,9 +49,14 @@ pub fn unlisted(subject: &Subject) -> Decision {
             // Perhaps invited, and nobody sees it: revoked once, so that no access comes of it.
             return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: true });
         }
-        return Decision::Settled(subject.satisfied());
+        return concluded(subject, |subject| Decision::Settled(subject.satisfied()));
     }
     newcomer(subject)
+}
+
+/// What follows from somebody's absence.
+fn concluded(subject: &Subject, conclude: impl FnOnce(&Subject) -> Decision) -> Decision {
+    if subject.view.snapshot.is_complete() { conclude(subject) } else { perhaps_there(subject) }
 }
 
 fn perhaps_there(subject: &Subject) -> Decision {
@@ -106,7 +114,8 @@ fn was_revoked(subject: &Subject) -> Decision {
 
 fn newcomer(subject: &Subject) -> Decision {
     let view = subject.view;
-    let shows = view.snapshot.shows_open_invitation();
+    let complete = view.snapshot.is_complete();
+    let shows = complete && view.snapshot.shows_open_invitation();
     let lost =
         subject.invite.finalized && view.ledger.invites.get(&subject.invite.name).is_none_or(|m| m.target.is_none());
     if lost && !shows {
@@ -123,7 +132,15 @@ fn newcomer(subject: &Subject) -> Decision {
         return subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations");
     }
     let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
-    subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] })
+    let invitation = subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] });
+    let hidden = !complete && !view.snapshot.was_sought(subject.email);
+    match (invitation, view.snapshot.search_finds) {
+        (Decision::Act(..), Some(false)) if hidden => perhaps_there(subject),
+        // Not long before the mail, so not while an earlier one keeps it waiting.
+        (Decision::Act(..), _) if hidden && !view.circumstances.mail_allowed => Decision::Wait(None),
+        (Decision::Act(..), _) if hidden => Decision::Seek,
+        (invitation, _) => invitation,
+    }
 }
 
 fn is_unconfirmed(before: Option<&Person>) -> bool {

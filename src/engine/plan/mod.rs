@@ -24,6 +24,10 @@ use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+/// So many newcomers are searched for at once, and then mailed: a mass of them costs as many requests either way, and an
+/// edit that comes in between does not wait for all of them.
+const MOST_SOUGHT: usize = 10;
+
 /// What decides besides manifests, roster and memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
@@ -56,6 +60,8 @@ pub struct Plan {
     pub look: bool,
     /// People who would lose access or rank by a roster that is too old for that: they are looked at before.
     pub stale: Vec<String>,
+    /// Newcomers who have to be searched for before they are mailed, since the roster may hide people: the next few.
+    pub unseen: Vec<Guest>,
 }
 
 /// What becomes of one address.
@@ -68,6 +74,8 @@ enum Decision {
     Act(Action, Option<Person>),
     /// To be done, but not yet.
     Wait(Option<Person>),
+    /// To be searched for, and invited if not found.
+    Seek,
     Held(HeldReason, Person),
 }
 
@@ -115,6 +123,9 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         let counts = |c: &&Candidate| c.action.removes() || matches!(c.action, Action::Revoke { blind: false, .. });
         plan.stale = candidates.iter().filter(counts).map(|c| c.email.clone()).collect();
     }
+    let left = &plan.pending;
+    plan.unseen.sort_by_cached_key(|guest| (left.get(&guest.invite).copied().unwrap_or_default(), guest.clone()));
+    plan.unseen.truncate(MOST_SOUGHT);
     order::order(&view, &mut plan, candidates);
     for names in plan.held.values_mut() {
         names.sort();
@@ -153,6 +164,12 @@ fn sort_in(
             plan.waits(&cause);
             if let Some(person) = person {
                 plan.settle(&cause, email, Some(person));
+            }
+        }
+        Decision::Seek => {
+            plan.waits(&cause);
+            if let Cause::Invite(invite) = cause {
+                plan.unseen.push(Guest { invite, email: email.to_owned() });
             }
         }
         Decision::Act(action, person) => {

@@ -6,8 +6,8 @@ use crate::engine::visibility::must_look_after_first_mail;
 use crate::label_studio::Role;
 use std::collections::BTreeMap;
 
-/// Addresses in one mail request. One where the server has not shown an open invitation yet: then a refusal is
-/// unambiguous, and a lost answer leaves one person in doubt.
+/// Addresses in one mail request. One where the roster does not tell whom a request reached, since the server has not
+/// shown an open invitation yet or hides people: then a refusal is unambiguous, and a lost answer leaves one in doubt.
 const BATCH: usize = 50;
 
 pub fn order(view: &View, plan: &mut Plan, candidates: Vec<Candidate>) {
@@ -88,7 +88,7 @@ fn batched(view: &View, plan: &mut Plan, rest: Vec<Candidate>) -> Vec<Step> {
 }
 
 fn limit(view: &View, visible: Option<bool>, guests: &[Guest]) -> usize {
-    if visible != Some(true) {
+    if visible != Some(true) || !view.snapshot.is_complete() {
         return 1;
     }
     let smallest = guests.iter().filter_map(|guest| view.ledger.passing.batch_limits.get(&guest.email)).min();

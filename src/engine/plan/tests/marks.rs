@@ -91,3 +91,14 @@ fn a_marked_address_is_sent_again_only_where_the_server_shows_invitations() {
     assert_eq!(judge(&mut world), MarkVerdict::Settled);
     assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
 }
+
+#[test]
+fn a_marked_address_is_held_and_stops_nobody_else_where_the_roster_may_hide_it() {
+    let mut world = World::in_sync();
+    world.completeness = Completeness::Stable;
+    marked(&mut world, "new@example.com", Duration::from_secs(100));
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    marked(&mut world, "new@example.com", Duration::from_secs(181));
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
+}

@@ -2,6 +2,7 @@
 
 mod departures;
 mod guards;
+mod hidden;
 mod invitations;
 mod marks;
 mod members;
@@ -28,6 +29,9 @@ struct World {
     members: Vec<Member>,
     edition: Edition,
     completeness: Completeness,
+    /// Whom a search was made for, and did not find.
+    sought: Vec<String>,
+    search_finds: Option<bool>,
     ledger: Ledger,
     now: Timestamp,
     mail_allowed: bool,
@@ -52,6 +56,8 @@ impl World {
             members: Vec::new(),
             edition: Edition::Enterprise,
             completeness: Completeness::Complete,
+            sought: Vec::new(),
+            search_finds: None,
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
             now: noon(),
             mail_allowed: true,
@@ -112,7 +118,7 @@ impl World {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot::new(Found {
+        let mut snapshot = Snapshot::new(Found {
             target: target(),
             edition: self.edition,
             release: None,
@@ -126,7 +132,10 @@ impl World {
             completeness: self.completeness,
             begun: Boottime::now(),
             members: self.members.clone(),
-        })
+        });
+        snapshot.search_finds = self.search_finds;
+        self.sought.iter().for_each(|email| snapshot.fold_search(email, Vec::new()));
+        snapshot
     }
 
     fn plan(&self) -> Plan {
