@@ -138,16 +138,21 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
 
 fn absent(view: &View, email: &str, person: &Person) -> Decision {
     let invited_just_now = view.snapshot.was_invited_since(email);
-    if !view.snapshot.is_complete() && !invited_just_now {
-        let message = "the server's list of members is not complete".to_owned();
-        return hold(view, person, HeldReason::IncompleteRoster, message);
-    }
-    let hides = view.ledger.invitations_visible != Some(true);
+    let may_hide = view.snapshot.may_hide();
+    let told = view.snapshot.is_complete() || invited_just_now;
+    let hides = view.ledger.invitations_visible != Some(true) || may_hide;
     let maybe_invited = person.invited_at.is_some() || person.is_held_for(HeldReason::InviteUnconfirmed);
     let unknown = invited_just_now || (maybe_invited && person.user_id.is_none() && hides);
-    if view.snapshot.edition == Edition::Enterprise && unknown && !view.found_nothing_open(email) {
-        // The roster does not tell, so it is revoked once; "nothing open" counts as done.
+    let revocable = view.snapshot.edition == Edition::Enterprise && unknown && (told || may_hide);
+    if revocable && !view.found_nothing_open(email) {
+        // The roster does not tell, so it is revoked once; "nothing open" counts as done where everybody is listed.
         return act(view, person, Action::Revoke { email: email.to_owned(), blind: true });
+    }
+    // Once revoked, nothing is left to take back.
+    let revoked = may_hide && person.user_id.is_none() && !maybe_invited;
+    if !told && !revoked {
+        let message = "the server's list of members is not complete".to_owned();
+        return hold(view, person, HeldReason::IncompleteRoster, message);
     }
     Decision::Forget
 }

@@ -156,3 +156,43 @@ fn a_server_that_does_not_list_whom_it_invited_is_known_to_hide_invitations() {
     learn_visibility(&mut world.ledger, &snapshot);
     assert_eq!(world.ledger.invitations_visible, Some(false));
 }
+
+/// Somebody whose invitation may be open and hidden, dropped from the list and past the grace.
+fn dropped() -> World {
+    let mut world = invited("new@example.com", "Annotator");
+    world.completeness = Completeness::Stable;
+    world.members.retain(|m| m.email != "new@example.com");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    world
+}
+
+#[test]
+fn an_invitation_that_may_be_hidden_is_revoked_on_departure_and_then_the_person_is_gone() {
+    for visible in [Some(true), Some(false)] {
+        let mut world = dropped();
+        world.ledger.invitations_visible = visible;
+        let plan = world.plan();
+        assert_eq!(plan.steps[0].action, Action::Revoke { email: "new@example.com".to_owned(), blind: true });
+        let mut snapshot = world.snapshot();
+        outcome::succeeded(&mut world.ledger, &mut snapshot, &plan.steps[0].action);
+        assert!(world.settle().is_done());
+        assert!(world.ledger.person("annotators", "new@example.com").is_none());
+    }
+}
+
+#[test]
+fn a_departing_person_without_an_invitation_to_revoke_may_be_a_hidden_member_and_is_held() {
+    let mut world = dropped();
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    assert_eq!(held(&world.plan()), [(HeldReason::IncompleteRoster, vec!["new@example.com".to_owned()])]);
+    let mut world = hiding();
+    world.members.retain(|m| m.email != "person2@example.com");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.settle();
+    world.later(30);
+    let plan = world.plan();
+    assert!(plan.steps.is_empty());
+    assert_eq!(held(&plan), [(HeldReason::IncompleteRoster, vec!["person2@example.com".to_owned()])]);
+}
