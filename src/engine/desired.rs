@@ -86,9 +86,13 @@ fn wanted(invite: &UserInvite) -> Invite {
 }
 
 fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
-    // Nobody there, and nobody wanted: nothing has to be remembered of them.
-    let settled = |user: &Person| user.may_have_been_mailed() || user.state == PersonState::Deactivated;
-    status.users.iter().filter(|user| settled(user)).map(|user| folded(&user.email)).collect()
+    status.users.iter().filter(|user| says_all(user)).map(|user| folded(&user.email)).collect()
+}
+
+/// Whether this entry, once it is stored, is all that has to be remembered of its address.
+pub fn says_all(person: &Person) -> bool {
+    // Nobody there, and nobody wanted: then there is nothing.
+    person.may_have_been_mailed() || person.state == PersonState::Deactivated
 }
 
 impl Desired {

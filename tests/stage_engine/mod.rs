@@ -163,8 +163,6 @@ impl Stage {
         let mut entries = BTreeMap::new();
         for (invite, status) in &self.disk.stored.invites {
             for Person { email, state, role, reason, .. } in status.users.clone() {
-                // Whoever lost a claim keeps the role seen last until the next look.
-                let role = role.filter(|_| state != PersonState::Held);
                 entries.insert((folded(&email), invite.clone()), Entry { state, role, reason });
             }
         }
@@ -196,11 +194,14 @@ async fn passes(client: &Client, spec: &OrganizationSpec, fresh: Duration, disk:
                 fresh,
             };
             let ended = rounds(&mut pass).await;
+            let soon = Timestamp::now() + SignedDuration::from_secs(2);
             last = format!("{ended:?}");
             if let Ok((plan, stop)) = ended
                 && disk.publish(&ledger).await.is_ok()
             {
                 match stop {
+                    // What is due in a moment is done at once.
+                    Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon) => {}
                     Stop::Settled { wait: None } if plan.is_done() => return,
                     Stop::Settled { wait } => pause = wait.unwrap_or(pause),
                     Stop::Failed(error) => pause = error.retry_after().unwrap_or(pause),

@@ -2,6 +2,7 @@
 //! short grace, so that a move from one manifest to another is a role change and not a departure and an arrival.
 
 use super::entry::{entry, held, settled_since};
+use super::person::wait_for_taker;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
@@ -18,7 +19,7 @@ pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: 
         if taker.stored.contains(email) || !must_depart(person) {
             return Decision::Forget;
         }
-        wait_for_taker(view, &taker.name, email, due);
+        wait_for_taker(view, taker, email, due);
         return Decision::Wait(None);
     }
     if !must_depart(person) || invite.policy == DeletionPolicy::Retain {
@@ -41,7 +42,7 @@ pub fn handed_over(
         if taker.stored.contains(email) {
             return Decision::Forget;
         }
-        wait_for_taker(view, &taker.name, email, due);
+        wait_for_taker(view, taker, email, due);
         return Decision::Wait(None);
     }
     if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
@@ -56,14 +57,6 @@ pub fn handed_over(
         return Decision::Forget;
     }
     depart(view, email, person, gone.policy, gone.since.0, due)
-}
-
-/// The taker's entry is stored at the end of this pass: then there is something to do here.
-fn wait_for_taker(view: &View, taker: &str, email: &str, due: &mut Option<Timestamp>) {
-    let planned = view.ledger.person(taker, email).is_some_and(Person::may_have_been_mailed);
-    if planned && !view.desired.observes_only {
-        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
-    }
 }
 
 /// Whether the claim was ever effective: only then is there something to take back.

@@ -96,7 +96,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         plan.pending.insert(invite.name.clone(), 0);
         let full = person::is_full(&view, invite);
         for (email, typed) in &invite.emails {
-            let decision = person::decide(&view, invite, email, typed, full);
+            let decision = person::decide(&view, invite, email, typed, full, &mut plan.due);
             let if_held = entry::entry(ledger.person(&invite.name, email), typed, view.now());
             sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }

@@ -3,19 +3,31 @@
 use super::absent::unlisted;
 use super::entry::{entry, held, role_named, settled_since, wire_role};
 use super::subject::Subject;
-use super::{Action, Decision, View};
-use crate::engine::desired::Invite;
+use super::{Action, Decision, Plan, View};
+use crate::engine::desired::{Invite, says_all};
 use crate::label_studio::{Edition, InvitationState, Member, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState, SAME_WISH};
+use jiff::{SignedDuration, Timestamp};
 
 /// At most so many addresses wait for their departure in one UserInvite; new ones wait until there is room.
 const MOST_DEPARTING: usize = 1000;
 
 /// `full`: too many of this UserInvite wait for their departure.
-pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str, full: bool) -> Decision {
+pub fn decide(
+    view: &View,
+    invite: &Invite,
+    email: &str,
+    typed: &str,
+    full: bool,
+    due: &mut Option<Timestamp>,
+) -> Decision {
     let own = view.ledger.person(&invite.name, email);
     if let Some(winner) = view.desired.claimant(email).filter(|winner| winner.name != invite.name) {
-        return lost_claim(view, invite, winner, own, email, typed);
+        let stored = winner.stored.contains(email) && view.ledger.person(&winner.name, email).is_some_and(says_all);
+        if !stored && own.is_some_and(carries_something) {
+            wait_for_taker(view, winner, email, due);
+        }
+        return lost_claim(view, invite, winner, own, stored, typed);
     }
     // A claim takes over what another manifest remembers, so that a move is no departure and no second mail.
     let remembered = || view.remembered_elsewhere(&invite.name, email);
@@ -35,22 +47,39 @@ pub fn decide(view: &View, invite: &Invite, email: &str, typed: &str, full: bool
     }
 }
 
+/// The taker's entry is stored at the end of this pass, and then the one that it takes over from may go: in the next
+/// pass, for which nobody should have to wait until everything is read anew.
+pub fn wait_for_taker(view: &View, taker: &Invite, email: &str, due: &mut Option<Timestamp>) {
+    let typed = taker.emails.get(email).map_or(email, String::as_str);
+    let planned = match decide(view, taker, email, typed, false, &mut None) {
+        Decision::Settled(person) | Decision::Held(_, person) => says_all(&person),
+        Decision::Act(_, person) | Decision::Wait(person) => person.is_some_and(|person| says_all(&person)),
+        Decision::Forget | Decision::Seek => false,
+    };
+    if planned && !view.desired.observes_only {
+        Plan::due_at(due, view.now() + SignedDuration::from_secs(1));
+    }
+}
+
+fn carries_something(person: &Person) -> bool {
+    person.may_have_been_mailed() || person.role.is_some() || person.attempts.is_some()
+}
+
+/// `stored`: the winner's entry says all that there is to remember, and is safe.
 fn lost_claim(
     view: &View,
     invite: &Invite,
     winner: &Invite,
     own: Option<&Person>,
-    email: &str,
+    stored: bool,
     typed: &str,
 ) -> Decision {
-    if let Some(own) =
-        own.filter(|own| own.is_held_for(HeldReason::InviteUnconfirmed) && !winner.stored.contains(email))
-    {
+    if let Some(own) = own.filter(|own| own.is_held_for(HeldReason::InviteUnconfirmed) && !stored) {
         // A mail may be out, and this entry alone knows it until the winner's is stored.
         return Decision::Held(HeldReason::InviteUnconfirmed, own.clone());
     }
     let mut person = entry(own, typed, view.now());
-    if view.ledger.person(&winner.name, email).is_some_and(Person::was_reached) && winner.stored.contains(email) {
+    if stored {
         // The winner remembers it now; a copy here would come to life when the winner is long gone.
         person.user_id = None;
         person.invited_at = None;

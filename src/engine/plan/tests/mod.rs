@@ -1,5 +1,6 @@
 //! Start in sync, change one thing, assert the plan.
 
+mod claims;
 mod departures;
 mod guards;
 mod hidden;
