@@ -60,6 +60,11 @@ impl Subject<'_> {
         let Some(refusal) = refused.or(everybody) else {
             return Decision::Act(action, self.as_found());
         };
+        let unconfirmed = self.before.is_some_and(|before| before.is_held_for(HeldReason::InviteUnconfirmed));
+        if unconfirmed && self.member.is_none() && matches!(action, Action::Revoke { .. }) {
+            // That a mail may be out nobody else knows.
+            return self.hold(HeldReason::InviteUnconfirmed, &refusal.message);
+        }
         let mut person = held(self.entry(), refusal.reason, refusal.message.clone());
         if refusal.reason == HeldReason::Failed {
             person.state = PersonState::Failed;

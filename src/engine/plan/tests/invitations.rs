@@ -169,3 +169,19 @@ fn an_unconfirmed_invitation_stays_unconfirmed_while_the_roster_is_incomplete() 
         assert!(world.person("people", "new@example.com").is_held_for(HeldReason::InviteUnconfirmed), "{role}");
     }
 }
+
+#[test]
+fn an_unconfirmed_invitation_whose_revocation_is_refused_is_not_forgotten() {
+    let mut world = World::in_sync();
+    world.ledger.invitations_visible = Some(false);
+    world.invite("off", InviteRole::Deactivated, &["new@example.com".to_owned()]);
+    world.settle();
+    let mut person = Person::new("new@example.com", PersonState::Held);
+    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+    world.ledger.invites.get_mut("off").unwrap().users.insert("new@example.com".to_owned(), person);
+    let until = noon() + SignedDuration::from_mins(10);
+    outcome::refused(&mut world.ledger, "new@example.com", "revoke", HeldReason::Forbidden, "no".to_owned(), until);
+    assert_eq!(world.settle().held_count(), 1);
+    world.later(601);
+    assert_eq!(world.plan().steps[0].action, Action::Revoke { email: "new@example.com".to_owned(), blind: true });
+}
