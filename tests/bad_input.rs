@@ -60,7 +60,7 @@ async fn html_instead_of_json_is_no_label_studio() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_or_key_names_both_and_appears_when_created() {
+async fn a_missing_secret_or_key_names_both_and_no_other_key_and_appears_when_created() {
     let stage = set().await;
     let message = refused(&stage, json!({}), "SecretMissing").await;
     assert!(message.contains("spec.credentials.secretRef: there is no Secret \"label-studio\""), "{message}");
@@ -68,7 +68,11 @@ async fn a_missing_secret_or_key_names_both_and_appears_when_created() {
     stage.ready("organization/acme", "True", "Reconciled").await;
     let reference = json!({"credentials": {"secretRef": {"name": "label-studio", "key": "password"}}});
     let message = refused(&stage, reference, "SecretKeyMissing").await;
-    assert!(message.contains("no key \"password\" (it has token)"), "{message}");
+    let words = "Secret \"label-studio\" in namespace";
+    assert!(message.contains(words) && message.contains("has no key \"password\": add it"), "{message}");
+    assert!(message.contains("spec.credentials.secretRef.key"), "{message}");
+    // Whoever may write an Organization may not be allowed to look into every Secret beside it.
+    assert!(!message.contains("token"), "{message}");
 }
 
 #[tokio::test]

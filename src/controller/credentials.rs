@@ -112,11 +112,10 @@ impl References {
         let namespace = &key.namespace;
         match sight {
             Sight::Data(mut data) => data.remove(entry).ok_or_else(|| {
-                let keys = data.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                let has = if keys.is_empty() { "has no keys".to_owned() } else { format!("has {keys}") };
+                // Not which keys it has: whoever may write an Organization may not be allowed to read the Secret.
                 Problem::waiting(
                     "SecretKeyMissing",
-                    format!("{field}: {at} in namespace {namespace:?} has no key {entry:?} (it {has}): add the key, or name another"),
+                    format!("{field}: {at} in namespace {namespace:?} has no key {entry:?}: add it, or name another in {field}.key"),
                 )
             }),
             Sight::Missing => Err(Problem::waiting(
