@@ -101,6 +101,40 @@ async fn a_release_is_installed_upgraded_with_new_fields_and_removed_without_the
     assert_kept_to_itself(plane, &other, &namespace).await;
     helm.answer(&[&["uninstall", NAME], &there[..]].concat()).await.unwrap();
     get(plane, &namespace, "organization/acme").await;
+    kinds_applied_by_hand_are_taken_over_when_told_to(plane, &namespace, &before, &package).await;
+}
+
+/// What the README says to whoever ran `kubectl apply -f crds/` before.
+async fn kinds_applied_by_hand_are_taken_over_when_told_to(
+    plane: &ControlPlane,
+    namespace: &str,
+    before: &str,
+    package: &str,
+) {
+    let (helm, kubectl) = (plane.helm(), plane.kubectl());
+    let apply_by_hand = async || {
+        let kinds = ["organizations.labelstudio.rs", "userinvites.labelstudio.rs"];
+        kubectl.answer(&[&["delete", "crd"], &kinds[..]].concat()).await.unwrap();
+        kubectl.answer(&["apply", "-f", &format!("{before}/files/crds")]).await.unwrap();
+    };
+    apply_by_hand().await;
+    let install = ["install", NAME, before, "--namespace", namespace];
+    let refused = helm.run(&install, "").await.unwrap();
+    assert!(refused.stderr.contains("invalid ownership metadata"), "{refused:?}");
+    helm.answer(&[&install[..], &["--take-ownership"]].concat()).await.unwrap();
+
+    let upgrade = ["upgrade", NAME, package, "--namespace", namespace];
+    let refused = helm.run(&upgrade, "").await.unwrap();
+    assert!(refused.stderr.contains("conflict with \"kubectl-client-side-apply\""), "{refused:?}");
+    helm.answer(&[&upgrade[..], &["--force-conflicts"]].concat()).await.unwrap();
+    let known = get(plane, namespace, "crd/organizations.labelstudio.rs").await.to_string();
+    assert!(known.contains("\"suspend\""));
+    helm.answer(&upgrade).await.unwrap();
+    helm.answer(&["uninstall", NAME, "--namespace", namespace]).await.unwrap();
+
+    apply_by_hand().await;
+    let at_once = ["install", NAME, package, "--namespace", namespace, "--take-ownership", "--force-conflicts"];
+    helm.answer(&at_once).await.unwrap();
 }
 
 /// The same chart before there was a field `suspend`.
