@@ -97,13 +97,14 @@ async fn run(scale: &Scale) -> Measured {
     let organization = object("Organization", "acme", &spec);
     organizations.create(&PostParams::default(), &organization).await.unwrap();
 
+    let log = std::env::var("BENCH_LOG").unwrap_or_else(|_| "warn".to_owned());
     let binary = env!("CARGO_BIN_EXE_label-studio-operator");
     let operator = OperatorProcess::start(
         binary,
         &kubeconfig,
         &namespace,
         &[],
-        &[("LABEL_STUDIO_OPERATOR_START_SPREAD_MS", "0"), ("LABEL_STUDIO_OPERATOR_LOG", "warn")],
+        &[("LABEL_STUDIO_OPERATOR_START_SPREAD_MS", "0"), ("LABEL_STUDIO_OPERATOR_LOG", &log)],
     )
     .unwrap();
     let begin = Instant::now();
@@ -114,6 +115,9 @@ async fn run(scale: &Scale) -> Measured {
     wait("everything is published", async || synced(&organizations).await).await;
     let wall = begin.elapsed().as_secs_f64();
     eprintln!("last mail after {last_write:.1} s, all published after {wall:.1} s");
+    if let Some(file) = std::env::var_os("BENCH_LOG_FILE") {
+        std::fs::write(file, operator.log().join("\n")).unwrap();
+    }
 
     let at_rest = changes(&invites, &simulator).await;
     let resync = resync(&organizations, &invites, &simulator).await;

@@ -7,10 +7,10 @@
 
 mod stage_engine;
 
-use label_studio_operator::resources::{HeldReason, folded};
+use label_studio_operator::resources::{HeldReason, InviteRole, folded};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use stage_engine::{Scene, Stage, Trouble, crashes, faults, scenes};
+use stage_engine::{Manifest, Scene, Stage, Trouble, crashes, faults, scenes};
 use std::collections::BTreeSet;
 
 fn run(test: impl Future<Output = ()>) {
@@ -50,6 +50,43 @@ fn config() -> ProptestConfig {
     let rng_seed = if explores { usual.rng_seed } else { RngSeed::Fixed(20_261_124) };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { usual.cases } else { 24 };
     ProptestConfig { cases, rng_seed, failure_persistence: None, max_shrink_iters: 60, ..usual }
+}
+
+/// Enough newcomers for three mails in a row, which share their marks; somebody else is invited already.
+fn three_mails() -> Scene {
+    let emails = |from: usize| (from..from + 65).map(|n| format!("many{n:03}@example.com")).collect();
+    let manifest = |name: &str, from| Manifest {
+        name: name.to_owned(),
+        role: InviteRole::Annotator,
+        age: 0,
+        emails: emails(from),
+    };
+    Scene {
+        members: Vec::new(),
+        manifests: vec![manifest("first", 0), manifest("second", 65)],
+        edit: None,
+        guest: true,
+        count_fits: true,
+        promise_shown: false,
+        stale: false,
+    }
+}
+
+/// The outcome of a mail is stored while the next one is under way: each write and each request there is the last one once.
+#[test]
+fn a_crash_anywhere_among_mails_that_share_a_mark_mails_everybody_exactly_once() {
+    let writes = (1..=12).flat_map(|nth| {
+        [(true, true), (false, true), (false, false)].map(|(stored, killed)| Trouble::Write { nth, stored, killed })
+    });
+    let requests = (1..=10).map(Trouble::KilledAtRequest);
+    for trouble in writes.chain(requests) {
+        run(async {
+            let stage = Stage::play(&three_mails(), true, std::slice::from_ref(&trouble)).await;
+            let mails = stage.ending().mails;
+            assert_eq!(mails.len(), 130, "{trouble:?}");
+            assert!(mails.values().all(|mails| *mails == 1), "{trouble:?}: {mails:?}");
+        });
+    }
 }
 
 proptest! {

@@ -76,14 +76,15 @@ fn is_of_this_target(ledger: &mut Ledger, name: &str) -> bool {
 /// Everybody whom this UserInvite ever reached, and whoever stands in a mark: a mail may be on its way to them.
 fn departure(invite: &UserInvite, ledger: &Ledger) -> Departure {
     let memory = ledger.invites.get(&invite.name_any());
-    let mut users: Vec<Person> =
-        memory.map(|m| m.users.values().filter(|p| must_depart(p)).cloned().collect()).unwrap_or_default();
+    let mut users: Vec<Person> = memory
+        .map(|m| m.users.values().filter(|p| must_depart(p)).map(|p| Person::clone(p)).collect())
+        .unwrap_or_default();
     if let Some(mark) = &ledger.in_flight {
         let known: BTreeSet<String> = users.iter().map(|user| folded(&user.email)).collect();
         let addresses = invite.spec.emails.iter().map(|email| (folded(email), email));
         for (email, typed) in addresses.filter(|(email, _)| mark.emails.contains(email) && !known.contains(email)) {
             let remembers = |(name, other): (&String, &InviteMemory)| {
-                *name != invite.name_any() && other.users.get(&email).is_some_and(must_depart)
+                *name != invite.name_any() && other.users.get(&email).is_some_and(|person| must_depart(person))
             };
             if ledger.invites.iter().any(remembers) {
                 continue;

@@ -1,6 +1,7 @@
 //! The only room that knows kube's runtime: watches both kinds, keeps one task per Organization, writes status.
 
 mod credentials;
+mod desk;
 mod events;
 mod farewell;
 mod gate;

@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -28,11 +28,13 @@ pub struct Objects {
     key: OrganizationKey,
     pub organization: Option<Arc<Organization>>,
     pub invites: BTreeMap<String, Arc<UserInvite>>,
+    /// Written by us; the cache may not hold them yet.
+    written: BTreeSet<String>,
 }
 
 impl Objects {
     pub fn new(kube: kube::Client, key: OrganizationKey) -> Self {
-        Self { kube, key, organization: None, invites: BTreeMap::new() }
+        Self { kube, key, organization: None, invites: BTreeMap::new(), written: BTreeSet::new() }
     }
 
     /// Takes in what the cache holds, unless we have written something newer ourselves.
@@ -52,6 +54,22 @@ impl Objects {
             };
             self.invites.insert(name, invite);
         }
+    }
+
+    /// Lets go of what we have written ourselves and the cache holds by now: of ten thousand objects one copy is enough.
+    pub fn release(&mut self, context: &Context) {
+        let Some(watched) = context.watched(&self.key.namespace) else { return };
+        let Self { invites, written, key, .. } = self;
+        written.retain(|name| {
+            let Some(own) = invites.get_mut(name) else { return false };
+            let Some(cached) = watched.invite(key, name) else { return true };
+            let same = cached.metadata.uid == own.metadata.uid
+                && cached.metadata.resource_version == own.metadata.resource_version;
+            if same {
+                *own = cached;
+            }
+            !same
+        });
     }
 
     /// UserInvites that are not being deleted.
@@ -176,6 +194,7 @@ impl Objects {
         for (name, result) in written {
             match result {
                 Ok(object) => {
+                    self.written.insert(name.clone());
                     self.invites.insert(name, Arc::new(object));
                 }
                 Err(error) => end = Err(error),

@@ -1,122 +1,26 @@
-//! The memory of the controller: what `apply` needs stored before and after its acts, and the status of everybody
-//! after a pass. Changed objects only; the Organization last.
+//! The status of everybody: the first one, and what became of it after a pass. Changed objects only; the Organization last.
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
 use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
-use crate::engine::memory::{Forgotten, Memory};
-use crate::engine::outcome;
-use crate::engine::plan::{Circumstances, Guest, Plan, plan};
+use crate::engine::memory::Forgotten;
 use crate::engine::snapshot::Snapshot;
-use crate::resources::{Organization, Progress, UserInvite, UserInviteStatus, folded, seconds};
+use crate::resources::{Organization, Target, UserInviteStatus, seconds};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Events in flight.
 const IN_FLIGHT: usize = 8;
-/// How often a long pass tells how far it is.
-pub const EVERY: Duration = Duration::from_secs(5);
-
-pub struct Desk<'a> {
-    pub context: &'a Context,
-    pub objects: &'a mut Objects,
-    pub desired: &'a Desired,
-    /// What the plan still has to do, by UserInvite.
-    pub pending: BTreeMap<String, usize>,
-    pub told: Instant,
-}
-
-impl Memory for Desk<'_> {
-    fn begin(&mut self, plan: &Plan) {
-        self.pending.clone_from(&plan.pending);
-    }
-
-    async fn prepare(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
-        let mut first = Vec::new();
-        let mut unfinalized = Vec::new();
-        for name in invites {
-            let (Some(object), Some(memory)) = (self.objects.invites.get(name), ledger.invites.get(name)) else {
-                // Deleted since the plan was made.
-                return Err(Forgotten::Changed(format!("UserInvite {name}")));
-            };
-            if !remembers(object, memory) {
-                first.push((name.clone(), self.so_far(object, memory)));
-            }
-            if !is_finalized(object) {
-                unfinalized.push(name.clone());
-            }
-        }
-        // In this order: a finalizer without a status means that the status was lost.
-        self.objects.put_invites(first).await?;
-        self.objects.add_finalizers(unfinalized).await
-    }
-
-    async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
-        remember(self.objects, ledger).await
-    }
-
-    async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
-        for guest in guests {
-            if let Some(left) = self.pending.get_mut(&guest.invite) {
-                *left = left.saturating_sub(1);
-            }
-        }
-        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
-        let statuses = invites.into_iter().filter_map(|name| {
-            let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
-            Some((name.clone(), self.so_far(object, memory)))
-        });
-        let statuses = statuses.collect();
-        self.objects.put_invites(statuses).await
-    }
-
-    async fn stands(&mut self) -> Result<bool, Forgotten> {
-        self.objects.stands().await
-    }
-
-    async fn progress(
-        &mut self,
-        ledger: &Ledger,
-        snapshot: &Snapshot,
-        done: usize,
-        total: usize,
-    ) -> Result<(), Forgotten> {
-        if self.told.elapsed() < EVERY {
-            return Ok(());
-        }
-        let circumstances = Circumstances { now: seconds(Timestamp::now()), mail_allowed: true, roster_fresh: true };
-        let mut now = plan(self.desired, snapshot, ledger, circumstances);
-        let mut ledger = ledger.clone();
-        outcome::settle(&mut ledger, &mut now, &snapshot.target);
-        let progress = Progress { done: number(done), total: number(total) };
-        let view = OrganizationView {
-            snapshot: Some(snapshot),
-            plan: Some(&now),
-            progress: Some(progress),
-            ..Default::default()
-        };
-        publish(self.context, self.objects, self.desired, &ledger, view).await?;
-        self.told = Instant::now();
-        Ok(())
-    }
-}
-
-impl Desk<'_> {
-    /// Where the plan does not know the UserInvite something is left.
-    fn so_far(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
-        let pending = self.pending.get(&object.name_any()).copied().unwrap_or(1);
-        let situation = InviteSituation::Judged { pending, observes: false };
-        invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
-    }
-}
+/// UserInvites whose statuses are made and written at a time.
+pub const PART: usize = 100;
+/// UserInvites that are introduced at a time.
+const FEW: usize = 16;
 
 /// Stores the Organization's memory alone.
 pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forgotten> {
@@ -134,8 +38,86 @@ pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forg
     objects.put_organization(status).await
 }
 
+/// First status and finalizer of UserInvites never seen before, so that no mail has to wait for them. Begins nothing more
+/// once there is `enough` of it. One that has our finalizer and no status has lost it: that must stay to be seen.
+pub async fn introduce(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    target: &Target,
+    enough: &AtomicBool,
+) -> Result<(), Forgotten> {
+    if desired.observes_only || ledger.target.as_ref().is_some_and(|known| !known.is_same(target)) {
+        return Ok(());
+    }
+    let now = seconds(Timestamp::now());
+    let nothing = InviteMemory { target: Some(target.clone()), ..InviteMemory::default() };
+    let situation = InviteSituation::Judged { pending: 1, observes: false };
+    let unseen = objects.living().filter(|invite| {
+        !is_finalized(invite) && ledger.invites.get(&invite.name_any()).is_none_or(|m| m.target.is_none())
+    });
+    for names in in_parts(unseen.map(ResourceExt::name_any), FEW) {
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
+        objects.release(context);
+        let first = names.iter().filter_map(|name| {
+            let invite = objects.invites.get(name)?;
+            let status = invite_status(invite, &nothing, &situation, desired.generation_of(invite), now);
+            Some((name.clone(), status))
+        });
+        let first = first.collect();
+        objects.put_invites(first).await?;
+        objects.add_finalizers(names).await?;
+    }
+    Ok(())
+}
+
+fn in_parts(names: impl Iterator<Item = String>, size: usize) -> Vec<Vec<String>> {
+    let names: Vec<String> = names.collect();
+    names.chunks(size).map(<[String]>::to_vec).collect()
+}
+
 /// The status of everybody after a pass, or in the middle of one.
 pub async fn publish(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    view: OrganizationView<'_>,
+) -> Result<(), Forgotten> {
+    let Some(organization) = objects.organization.clone() else { return Ok(()) };
+    let now = seconds(Timestamp::now());
+    let name = organization.name_any();
+    // A few at a time, since the statuses of ten thousand people are large.
+    for names in in_parts(objects.living().map(ResourceExt::name_any), PART) {
+        objects.release(context);
+        let mut statuses = Vec::new();
+        let mut unfinalized = Vec::new();
+        for key in names {
+            let Some(invite) = objects.invites.get(&key) else { continue };
+            let nothing = InviteMemory::default();
+            let memory = ledger.invites.get(&key).unwrap_or(&nothing);
+            let situation = situation(&organization, &name, &view, desired, &key);
+            let status = invite_status(invite, memory, &situation, desired.generation_of(invite), now);
+            if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
+                unfinalized.push(key.clone());
+            }
+            if invite.status.as_ref() != Some(&status) {
+                statuses.push((key, status));
+            }
+        }
+        tell_invites(context, objects, &statuses).await;
+        objects.put_invites(statuses).await?;
+        objects.add_finalizers(unfinalized).await?;
+    }
+
+    publish_organization(context, objects, desired, ledger, view).await
+}
+
+/// The Organization's status alone.
+pub async fn publish_organization(
     context: &Context,
     objects: &mut Objects,
     desired: &Desired,
@@ -144,27 +126,6 @@ pub async fn publish(
 ) -> Result<(), Forgotten> {
     let Some(organization) = objects.organization.clone() else { return Ok(()) };
     let now = seconds(Timestamp::now());
-    let name = organization.name_any();
-    let mut statuses = Vec::new();
-    let mut unfinalized = Vec::new();
-    for invite in objects.living() {
-        let key = invite.name_any();
-        let nothing = InviteMemory::default();
-        let memory = ledger.invites.get(&key).unwrap_or(&nothing);
-        let situation = situation(&organization, &name, &view, desired, &key);
-        let status = invite_status(invite, memory, &situation, desired.generation_of(invite), now);
-        if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
-            unfinalized.push(key.clone());
-        }
-        // Only what changed is kept: the statuses of ten thousand people are large.
-        if invite.status.as_ref() != Some(&status) {
-            statuses.push((key, status));
-        }
-    }
-    tell_invites(context, objects, &statuses).await;
-    objects.put_invites(statuses).await?;
-    objects.add_finalizers(unfinalized).await?;
-
     view.unmanaged = view.snapshot.map_or(0, |snapshot| unmanaged(snapshot, desired));
     view.generation = desired.generation;
     // Looked at is handled, whatever came of it.
@@ -199,19 +160,8 @@ fn situation<'a>(
     }
 }
 
-/// Whether the stored status remembers all that must stand before a mail.
-fn remembers(object: &UserInvite, memory: &InviteMemory) -> bool {
-    object.status.as_ref().is_some_and(|status| {
-        let stored: BTreeSet<String> =
-            status.users.iter().filter(|user| user.was_reached()).map(|user| folded(&user.email)).collect();
-        status.target == memory.target
-            && status.last_handled_reinvite == memory.last_handled_reinvite
-            && memory.users.iter().all(|(email, person)| !person.was_reached() || stored.contains(email))
-    })
-}
-
-fn has_people(memory: &InviteMemory) -> bool {
-    memory.users.values().any(crate::resources::Person::was_reached)
+pub fn has_people(memory: &InviteMemory) -> bool {
+    memory.users.values().any(|person| person.was_reached())
 }
 
 /// Members whom no manifest claims, besides the Owner, ourselves and service accounts.
@@ -227,7 +177,7 @@ fn unmanaged(snapshot: &Snapshot, desired: &Desired) -> usize {
         .count()
 }
 
-async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {
+pub async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {
     let told = statuses.iter().filter_map(|(name, status)| {
         let object = objects.invites.get(name)?.clone();
         let before = object.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
@@ -260,8 +210,4 @@ where
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|c| c.type_ == "Ready")
-}
-
-fn number(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -2,11 +2,12 @@
 //! publish. A pass may end at any point and the next goes on from what is stored.
 
 use super::credentials::connection;
+use super::desk::{Desk, EVERY};
 use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
-use super::publish::{Desk, EVERY, publish, remember};
+use super::publish::{introduce, publish, remember};
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
@@ -22,7 +23,6 @@ use crate::label_studio::Connection;
 use crate::resources::{APPROVE_ANNOTATION, Organization};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -156,12 +156,16 @@ impl Pass<'_> {
         let observed = tokio::select! {
             biased;
             () = stopped(&mut stop) => return Ok(Next::WhenWoken),
-            observed = server.observe(&self.organization.spec, asked) => observed,
+            observed = server.observe(&self.organization.spec, asked, async |target, enough| {
+                introduce(self.context, objects, self.desired, ledger, target, enough).await
+            }) => observed,
         };
-        if let Err(problem) = observed {
-            return self.give_up(state, objects, ledger, problem).await;
+        match observed {
+            Ok(introduced) => introduced?,
+            Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         }
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
+        tracing::debug!(organization = %state.key, ?stop, "rounds ended");
         self.conclude(state, objects, ledger, &plan, stop).await
     }
 
@@ -174,8 +178,7 @@ impl Pass<'_> {
         let Server { client, snapshot: Some(snapshot), interval, told, .. } = server else {
             return Ok((Plan::default(), Stop::Doubtful));
         };
-        let mut desk =
-            Desk { context: self.context, objects, desired: self.desired, pending: BTreeMap::new(), told: *told };
+        let mut desk = Desk::new(self.context, objects, self.desired, *told);
         let mut pass = rounds::Pass {
             client,
             desired: self.desired,

@@ -1,12 +1,14 @@
 //! The connection of one Organization: a client, what was last seen, and how long to leave a failing server alone.
 
 use super::situation::{Kind, Problem};
+use crate::engine::memory::Forgotten;
 use crate::engine::observe::{Unobserved, observe};
 use crate::engine::snapshot::Snapshot;
 use crate::label_studio::{Client, Connection, Error, Limit, Paces};
-use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION};
+use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION, Target};
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -135,23 +137,28 @@ impl Server {
         })
     }
 
-    /// Reads everything anew when it is time, or when somebody asks for it.
-    pub async fn observe(&mut self, spec: &OrganizationSpec, asked: bool) -> Result<(), Problem> {
+    /// Reads everything anew when it is time, or when somebody asks for it. `meanwhile` runs while the roster is read.
+    pub async fn observe(
+        &mut self,
+        spec: &OrganizationSpec,
+        asked: bool,
+        meanwhile: impl AsyncFnOnce(&Target, &AtomicBool) -> Result<(), Forgotten>,
+    ) -> Result<Result<(), Forgotten>, Problem> {
         self.interval = interval(spec);
         self.resync_at = self.resync_at.min(Instant::now() + self.interval.mul_f64(1.1));
         let due = self.snapshot.is_none() || self.doubtful || asked || Instant::now() >= self.resync_at;
         if !due {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let read = observe(&self.client, spec).await;
-        let snapshot = read.map_err(|error| self.unobserved(&error))?;
+        let read = observe(&self.client, spec, meanwhile).await;
+        let (snapshot, done) = read.map_err(|error| self.unobserved(&error))?;
         // Whoever signs in as this user shares its budget, whatever the token.
         let (member, limit) = &self.pace_key;
         self.client.set_pace(self.paces.of(&format!("{} user {}", self.url, snapshot.me), member, *limit));
         self.snapshot = Some(snapshot);
         self.doubtful = false;
         self.resync_at = Instant::now() + self.interval.mul_f64(0.9 + 0.2 * fastrand::f64());
-        Ok(())
+        Ok(done)
     }
 
     pub fn problem(&self, error: &Error) -> Problem {

@@ -45,6 +45,7 @@ impl Tasks {
 
     /// Starts the task if there is none, and has it make a pass.
     pub fn wake(&self, key: &OrganizationKey) {
+        tracing::debug!(organization = %key, "woken");
         self.start(key, Duration::ZERO);
         if let Some(counter) = self.lock().counters.get(key) {
             counter.send_modify(|count| *count += 1);
@@ -52,6 +53,7 @@ impl Tasks {
     }
 
     pub fn wake_all(&self) {
+        tracing::debug!("all woken");
         for counter in self.lock().counters.values() {
             counter.send_modify(|count| *count += 1);
         }

@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::task::{OrganizationKey, Tasks, stopped};
-use crate::resources::{GROUP, Organization, UserInvite};
+use crate::resources::{FINALIZER, GROUP, Organization, UserInvite};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
 use kube::runtime::WatchStreamExt as _;
@@ -13,6 +13,7 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::watch as channel;
 
@@ -41,7 +42,24 @@ pub struct Signal {
     namespace: String,
     name: String,
     /// None: it is gone.
-    signature: Option<String>,
+    signature: Option<Signature>,
+}
+
+/// What people and Kubernetes change about an object, never our own status. Kept for each of ten thousand objects, so of
+/// most of it only the hash.
+#[derive(Clone, Copy)]
+struct Signature {
+    everything_else: u64,
+    /// Our own finalizer wakes nobody when it is set, or each pass would be preempted by itself; its loss does.
+    finalized: bool,
+}
+
+impl Signature {
+    fn wakes_after(self, before: Option<Self>) -> bool {
+        before.is_none_or(|before| {
+            before.everything_else != self.everything_else || (before.finalized && !self.finalized)
+        })
+    }
 }
 
 pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Streams) {
@@ -72,7 +90,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
         }
     };
     tokio::pin!(synced);
-    let mut signatures: HashMap<(bool, String, String), String> = HashMap::new();
+    let mut signatures: HashMap<(bool, String, String), Signature> = HashMap::new();
     let mut ready = false;
     loop {
         tokio::select! {
@@ -93,7 +111,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                 let Signal { namespace, name, signature } = signal;
                 let key = (is_invite, namespace.clone(), name);
                 let changed = if let Some(new) = signature {
-                    signatures.insert(key, new.clone()).as_ref() != Some(&new)
+                    new.wakes_after(signatures.insert(key, new))
                 } else {
                     signatures.remove(&key);
                     true
@@ -142,6 +160,10 @@ impl Context {
 impl Watched {
     pub fn organization(&self, key: &OrganizationKey) -> Option<Arc<Organization>> {
         self.organizations.get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    pub fn invite(&self, key: &OrganizationKey, name: &str) -> Option<Arc<UserInvite>> {
+        self.invites.get(&ObjectRef::new(name).within(&key.namespace))
     }
 
     pub fn invites_of(&self, key: &OrganizationKey) -> Vec<Arc<UserInvite>> {
@@ -207,18 +229,21 @@ fn key_of<K: Resource>(object: &K, name: String) -> OrganizationKey {
     OrganizationKey { namespace: object.meta().namespace.clone().unwrap_or_default(), name }
 }
 
-/// Generation, deletion, finalizers and our annotations: what people and Kubernetes change, never our own status.
+/// Generation, deletion, foreign finalizers, our annotations.
 fn signal<K: Resource>(object: &K, gone: bool) -> Signal {
     let meta = object.meta();
+    let finalizers = || meta.finalizers.iter().flatten();
+    let mut everything_else = DefaultHasher::new();
+    meta.uid.hash(&mut everything_else);
+    meta.generation.hash(&mut everything_else);
+    meta.deletion_timestamp.is_some().hash(&mut everything_else);
+    finalizers().filter(|finalizer| *finalizer != FINALIZER).for_each(|other| other.hash(&mut everything_else));
     let ours = meta.annotations.iter().flatten().filter(|(name, _)| name.starts_with(GROUP));
-    let signature = format!(
-        "{:?} {:?} {:?} {:?} {:?}",
-        meta.uid,
-        meta.generation,
-        meta.deletion_timestamp,
-        meta.finalizers,
-        ours.collect::<Vec<_>>()
-    );
+    ours.for_each(|annotation| annotation.hash(&mut everything_else));
+    let signature = Signature {
+        everything_else: everything_else.finish(),
+        finalized: finalizers().any(|finalizer| finalizer == FINALIZER),
+    };
     Signal {
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),

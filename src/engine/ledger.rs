@@ -9,6 +9,7 @@ use crate::resources::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -28,8 +29,8 @@ pub struct Ledger {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InviteMemory {
     pub target: Option<Target>,
-    /// By folded address.
-    pub users: BTreeMap<String, Person>,
+    /// By folded address. Shared with the status it was read from, since of ten thousand people one copy is enough.
+    pub users: BTreeMap<String, Arc<Person>>,
     pub last_handled_reinvite: Option<String>,
 }
 
@@ -83,7 +84,7 @@ impl Ledger {
             invites.into_iter().map(|(name, status)| (name, InviteMemory::read(status))).collect();
         for ((invite, email), person) in &passing.unstored {
             if let Some(memory) = invites.get_mut(invite) {
-                memory.users.insert(email.clone(), person.clone());
+                memory.users.insert(email.clone(), person.clone().into());
             }
         }
         Self {
@@ -99,7 +100,7 @@ impl Ledger {
     }
 
     pub fn person(&self, invite: &str, email: &str) -> Option<&Person> {
-        self.invites.get(invite)?.users.get(email)
+        self.invites.get(invite)?.users.get(email).map(AsRef::as_ref)
     }
 
     pub fn is_marked(&self, email: &str) -> bool {
@@ -110,7 +111,7 @@ impl Ledger {
     pub fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
         let departing = self.departures.iter().flat_map(|d| &d.users).filter(|u| folded(&u.email) == email);
         let others = self.invites.iter().filter(|(name, _)| *name != invite);
-        let dropped = others.filter_map(|(_, memory)| memory.users.get(email));
+        let dropped = others.filter_map(|(_, memory)| memory.users.get(email)).map(AsRef::as_ref);
         departing.chain(dropped).find(|person| person.may_have_been_mailed())
     }
 

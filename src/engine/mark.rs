@@ -12,6 +12,7 @@ use crate::label_studio::{Boottime, Member};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, InFlight, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request of unknown end may still be under way.
@@ -165,14 +166,15 @@ fn record(
     };
     if let Some((invite, typed)) = claim {
         let memory = ledger.invites.entry(invite).or_default();
-        let before = memory.users.remove(email).unwrap_or_else(|| Person::new(&typed, PersonState::Inviting));
+        let known = memory.users.remove(email).map(Arc::unwrap_or_clone);
+        let before = known.unwrap_or_else(|| Person::new(&typed, PersonState::Inviting));
         let mut person = sent(before);
         change(&mut person);
-        memory.users.insert(email.to_owned(), person);
+        memory.users.insert(email.to_owned(), person.into());
         return;
     }
     let departs = |d: &Departure| d.users.iter().any(|u| crate::resources::folded(&u.email) == email);
-    let drops = ledger.invites.values().filter_map(|memory| memory.users.get(email)).any(must_depart);
+    let drops = ledger.invites.values().filter_map(|memory| memory.users.get(email)).any(|person| must_depart(person));
     if !drops && !ledger.departures.iter().any(departs) {
         let mut person = sent(Person::new(email, PersonState::Leaving));
         change(&mut person);

@@ -4,19 +4,20 @@
 use super::ledger::Ledger;
 use super::plan::{Guest, Plan};
 use super::snapshot::Snapshot;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+
+/// By name of the UserInvite, the folded addresses that something is to be done for.
+pub type Concerned = BTreeMap<String, BTreeSet<String>>;
 
 pub trait Memory: Send {
     /// The plan that the following calls are about.
     fn begin(&mut self, plan: &Plan);
 
-    /// Before anything is done for these UserInvites: first status, then finalizer.
-    fn prepare(
-        &mut self,
-        ledger: &Ledger,
-        invites: &BTreeSet<String>,
-    ) -> impl Future<Output = Result<(), Forgotten>> + Send;
+    /// Before anything is done for these people: the first status of their UserInvite, which knows each of them who was
+    /// reached before, then its finalizer.
+    fn prepare(&mut self, ledger: &Ledger, concerned: &Concerned)
+    -> impl Future<Output = Result<(), Forgotten>> + Send;
 
     /// Stores the Organization's memory (target, mark, reservation, departures) by compare-and-swap.
     fn remember(&mut self, ledger: &Ledger) -> impl Future<Output = Result<(), Forgotten>> + Send;

@@ -5,6 +5,7 @@ use crate::label_studio::{Boottime, Class, Client, Edition, Error, Member, Role,
 use crate::resources::{OrganizationSpec, Target};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why nothing could be concluded.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,27 @@ pub enum Unobserved {
     RoleTooLow { email: String, role: Role },
 }
 
-/// At most `ceil(members / 100) + 4` requests when all is well.
-pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapshot, Unobserved> {
+/// At most `ceil(members / 100) + 4` requests when all is well. `meanwhile` runs while the roster is read, as soon as it
+/// is known whose it is; it is told when nothing more is to be begun.
+pub async fn observe<T>(
+    client: &Client,
+    spec: &OrganizationSpec,
+    meanwhile: impl AsyncFnOnce(&Target, &AtomicBool) -> T,
+) -> Result<(Snapshot, T), Unobserved> {
+    let recognized = recognize(client, spec).await?;
+    let read = AtomicBool::new(false);
+    let roster = async {
+        let roster = read_roster(client, recognized.target.organization_id).await;
+        read.store(true, Ordering::Relaxed);
+        roster
+    };
+    let (roster, done) = futures::join!(roster, meanwhile(&recognized.target, &read));
+    let (members, completeness, begun) = roster?;
+    Ok((Snapshot::new(Found { completeness, begun, members, ..recognized }), done))
+}
+
+/// Everything but the people.
+async fn recognize(client: &Client, spec: &OrganizationSpec) -> Result<Found, Unobserved> {
     // First, so that a server that refuses the token is asked once only.
     let me = client.whoami().await?;
     let version = client.version().await?;
@@ -42,8 +62,7 @@ pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapsho
         Edition::Community => None,
     };
     let billing = billing.as_ref();
-    let (roster, completeness, begun) = read_roster(client, id).await?;
-    Ok(Snapshot::new(Found {
+    Ok(Found {
         target: Target {
             organization_id: id,
             created_at: organization.created_at.map(|at| Time(crate::resources::seconds(at))),
@@ -60,10 +79,10 @@ pub async fn observe(client: &Client, spec: &OrganizationSpec) -> Result<Snapsho
             != Some(false),
         email_configured: billing.and_then(|b| b.email_configured) != Some(false),
         may_invite: billing.and_then(|b| b.invite_allowed) != Some(false),
-        completeness,
-        begun,
-        members: roster,
-    }))
+        completeness: Completeness::Incomplete,
+        begun: Boottime::now(),
+        members: Vec::new(),
+    })
 }
 
 /// Reads the roster alone: after an answer that was lost, before people leave, after the first mail.

@@ -7,6 +7,7 @@ use crate::label_studio::{Boottime, Role};
 use crate::resources::{HeldReason, Person, PersonState, RemovalBucket, Target, folded};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
 
 /// Records where everybody stands for whom nothing has to be done. The entries move out of the plan: of ten thousand
 /// people one copy is enough.
@@ -74,7 +75,7 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
         // Only an invitation sent anew, which goes alone, has something to take over.
         let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
         let memory = ledger.invites.entry(invite.clone()).or_default();
-        let known = memory.users.remove(email).or(before);
+        let known = memory.users.remove(email).map(Arc::unwrap_or_clone).or(before);
         let mut person = known.unwrap_or_else(|| Person::new(email, PersonState::Invited));
         person.state = PersonState::Invited;
         person.role = Some(role.to_string());
@@ -84,21 +85,21 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
         person.since = Some(Time(now));
         person.reason = None;
         person.message = None;
-        memory.users.insert(email.clone(), person);
+        memory.users.insert(email.clone(), person.into());
     }
 }
 
 /// An invitation that could not be replaced since none was found open; whether one is, nobody knows.
 pub fn unconfirmed(ledger: &mut Ledger, guest: &Guest, now: Timestamp) {
     let memory = ledger.invites.entry(guest.invite.clone()).or_default();
-    let known = memory.users.remove(&guest.email);
+    let known = memory.users.remove(&guest.email).map(Arc::unwrap_or_clone);
     let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Held));
     person.state = PersonState::Held;
     person.invited_at = None;
     person.since = Some(Time(now));
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
     person.message = Some("the role was lowered, but no open invitation was found to replace: annotate labelstudio.rs/reinvite=<address> to send one".to_owned());
-    memory.users.insert(guest.email.clone(), person);
+    memory.users.insert(guest.email.clone(), person.into());
 }
 
 /// The server refused a write: it is not repeated before `until`.
@@ -109,13 +110,13 @@ pub fn refused(ledger: &mut Ledger, email: &str, verb: &str, reason: HeldReason,
 /// A mail for one address that the server refused: that is its outcome, so the mark may go.
 pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Timestamp) {
     let memory = ledger.invites.entry(guest.invite.clone()).or_default();
-    let known = memory.users.remove(&guest.email);
+    let known = memory.users.remove(&guest.email).map(Arc::unwrap_or_clone);
     let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Failed));
     person.state = PersonState::Failed;
     person.since = Some(Time(now));
     person.reason = Some(HeldReason::Failed.to_string());
     person.message = Some(message.to_owned());
-    memory.users.insert(guest.email.clone(), person);
+    memory.users.insert(guest.email.clone(), person.into());
 }
 
 /// The request of the mark that stands ended with an answer.
@@ -171,6 +172,6 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
 /// Every entry of this address, wherever it stands.
 pub fn people_mut<'a>(ledger: &'a mut Ledger, email: &'a str) -> impl Iterator<Item = &'a mut Person> {
     let departing = ledger.departures.iter_mut().flat_map(|departure| &mut departure.users);
-    let listed = ledger.invites.values_mut().flat_map(|memory| memory.users.values_mut());
-    departing.chain(listed).filter(move |person| folded(&person.email) == email)
+    let listed = ledger.invites.values_mut().filter_map(|memory| memory.users.get_mut(email)).map(Arc::make_mut);
+    departing.filter(move |person| folded(&person.email) == email).chain(listed)
 }

@@ -314,8 +314,8 @@ pub struct Progress {
 pub struct InFlight {
     pub id: String,
     pub started_at: Time,
-    /// Folded addresses of one request.
-    #[schemars(length(max = 50))]
+    /// Folded addresses of one request, at most 50, and of those before it whose outcome is not stored yet.
+    #[schemars(length(max = 500))]
     pub emails: Vec<String>,
     /// When, by the server's own clock, the invitation was sent that this mail replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]

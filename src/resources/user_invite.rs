@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// People who belong to a Label Studio organization with one role. They are invited by e-mail; members who are
 /// there already get the role.
@@ -95,7 +96,7 @@ pub struct UserInviteStatus {
     /// One entry per address, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2000))]
-    pub users: Vec<Person>,
+    pub users: Vec<Arc<Person>>,
     /// The last value of the annotation `labelstudio.rs/reinvite` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reinvite: Option<String>,

@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 use label_studio_operator::engine::ledger::{InviteMemory, Ledger};
-use label_studio_operator::engine::memory::{Forgotten, Memory};
+use label_studio_operator::engine::memory::{Concerned, Forgotten, Memory};
 use label_studio_operator::engine::plan::{Guest, Plan};
 use label_studio_operator::engine::snapshot::Snapshot;
-use label_studio_operator::resources::{OrganizationStatus, Person, UserInviteStatus};
+use label_studio_operator::resources::{OrganizationStatus, UserInviteStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,9 @@ impl Disk {
         for (name, memory) in &ledger.invites {
             self.write_invite(name, memory).await?;
         }
-        for (name, _) in ledger.invites.iter().filter(|(_, memory)| memory.users.values().any(Person::was_reached)) {
+        for (name, _) in
+            ledger.invites.iter().filter(|(_, memory)| memory.users.values().any(|person| person.was_reached()))
+        {
             self.finalize(name).await?;
         }
         self.remember(ledger).await
@@ -74,7 +76,7 @@ impl Disk {
 
     /// As if what stands had been written a minute ago.
     pub fn grow_old(&mut self) {
-        let people = self.stored.invites.values_mut().flat_map(|status| &mut status.users);
+        let people = self.stored.invites.values_mut().flat_map(|status| &mut status.users).map(Arc::make_mut);
         let times = people.flat_map(|person| [&mut person.invited_at, &mut person.since, &mut person.seat_since]);
         for time in times.flatten() {
             time.0 -= SignedDuration::from_mins(1);
@@ -85,8 +87,8 @@ impl Disk {
 impl Memory for Disk {
     fn begin(&mut self, _: &Plan) {}
 
-    async fn prepare(&mut self, ledger: &Ledger, invites: &BTreeSet<String>) -> Result<(), Forgotten> {
-        for name in invites {
+    async fn prepare(&mut self, ledger: &Ledger, concerned: &Concerned) -> Result<(), Forgotten> {
+        for name in concerned.keys() {
             let memory = &ledger.invites[name];
             let remembers = self.stored.invites.get(name).is_some_and(|status| {
                 status.target == memory.target && status.last_handled_reinvite == memory.last_handled_reinvite
@@ -95,7 +97,7 @@ impl Memory for Disk {
                 self.write_invite(name, memory).await?;
             }
         }
-        for name in invites {
+        for name in concerned.keys() {
             self.finalize(name).await?;
         }
         Ok(())

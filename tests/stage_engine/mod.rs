@@ -162,7 +162,8 @@ impl Stage {
         }
         let mut entries = BTreeMap::new();
         for (invite, status) in &self.disk.stored.invites {
-            for Person { email, state, role, reason, .. } in status.users.clone() {
+            for person in &status.users {
+                let Person { email, state, role, reason, .. } = Person::clone(person);
                 entries.insert((folded(&email), invite.clone()), Entry { state, role, reason });
             }
         }
@@ -180,7 +181,7 @@ async fn passes(client: &Client, spec: &OrganizationSpec, fresh: Duration, disk:
         let statuses = invites.iter().map(|invite| (invite.metadata.name.clone().unwrap(), invite.status.clone()));
         let mut ledger = Ledger::read(Some(&disk.stored.organization), statuses, std::mem::take(&mut passing));
         let mut pause = Duration::from_millis(5);
-        if let Ok(mut snapshot) = observe(client, spec).await {
+        if let Ok((mut snapshot, ())) = observe(client, spec, async |_, _| ()).await {
             let mut pass = Pass {
                 client,
                 desired: &desired(&organization, &invites),

@@ -7,6 +7,7 @@ use crate::resources::{
     HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition,
 };
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// What a UserInvite's Organization is up to.
 pub enum InviteSituation<'a> {
@@ -39,7 +40,7 @@ pub fn invite_status(
         // Its failure is the Organization's to tell, not copied into thousands.
         return before;
     }
-    let users: Vec<Person> = memory.users.values().cloned().collect();
+    let users: Vec<Arc<Person>> = memory.users.values().cloned().collect();
     let verdict = invite_verdict(situation, &users);
     let known = match situation {
         InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
@@ -68,7 +69,7 @@ pub fn invite_status(
     }
 }
 
-fn invite_verdict(situation: &InviteSituation, users: &[Person]) -> Verdict {
+fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>]) -> Verdict {
     match situation {
         InviteSituation::OrganizationMissing(name) => Verdict {
             ready: false,
@@ -115,8 +116,9 @@ fn invite_verdict(situation: &InviteSituation, users: &[Person]) -> Verdict {
     }
 }
 
-fn judged(pending: usize, observes: bool, users: &[Person]) -> Verdict {
-    let held: Vec<&Person> = users.iter().filter(|person| person.reason.is_some()).collect();
+fn judged(pending: usize, observes: bool, users: &[Arc<Person>]) -> Verdict {
+    let held: Vec<&Person> =
+        users.iter().map(AsRef::as_ref).filter(|person: &&Person| person.reason.is_some()).collect();
     let stalling = held.iter().find(|person| stalls(person) && !agrees_with_winner(person));
     if observes && pending > 0 {
         let message = format!("{pending} people are not as declared; the Organization only observes (spec.mode)");
@@ -150,7 +152,7 @@ fn judged(pending: usize, observes: bool, users: &[Person]) -> Verdict {
     Verdict { ready: true, reason: "Held", message: summary(&held), reconciling: false, stalled: false }
 }
 
-fn counts(users: &[Person], wanted: usize) -> InviteCounts {
+fn counts(users: &[Arc<Person>], wanted: usize) -> InviteCounts {
     let of = |test: &dyn Fn(&Person) -> bool| number(users.iter().filter(|person| test(person)).count());
     InviteCounts {
         total: number(wanted),
@@ -160,7 +162,7 @@ fn counts(users: &[Person], wanted: usize) -> InviteCounts {
     }
 }
 
-fn accepted(users: &[Person], ready: bool) -> (bool, String) {
+fn accepted(users: &[Arc<Person>], ready: bool) -> (bool, String) {
     let open = users
         .iter()
         .filter(|p| !matches!(p.state, PersonState::Active | PersonState::Deactivated | PersonState::Leaving))

@@ -42,7 +42,7 @@ fn person(state: PersonState, reason: Option<HeldReason>) -> Person {
 }
 
 fn memory(person: Person) -> InviteMemory {
-    InviteMemory { users: [(folded(&person.email), person)].into(), ..InviteMemory::default() }
+    InviteMemory { users: [(folded(&person.email), person.into())].into(), ..InviteMemory::default() }
 }
 
 fn has(conditions: &[Condition], kind: &str, status: &str) -> bool {
@@ -164,7 +164,7 @@ fn the_longest_status_stays_under_700_kilobytes() {
     ledger.in_flight = Some(InFlight {
         id: "i".repeat(36),
         started_at: Time(noon()),
-        emails: (0..50).map(long).collect(),
+        emails: (0..500).map(long).collect(),
         role: None,
         replaces: None,
     });
@@ -182,7 +182,7 @@ fn the_longest_status_stays_under_700_kilobytes() {
     let size = serde_json::to_vec(&status).unwrap().len();
     assert!(size < 700_000, "{size}");
 
-    let users = (0..1500).map(longest).map(|person| (folded(&person.email), person)).collect();
+    let users = (0..1500).map(longest).map(|person| (folded(&person.email), person.into())).collect();
     let memory = InviteMemory { users, ..InviteMemory::default() };
     let judged = InviteSituation::Judged { pending: 0, observes: false };
     let size = serde_json::to_vec(&invite_status(&invite(1), &memory, &judged, Some(1), noon())).unwrap().len();

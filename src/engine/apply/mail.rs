@@ -1,15 +1,16 @@
 //! A mail: the one write that cannot be taken back. First status, finalizer, mark, mail, outcome: in this order, whatever
 //! happens.
 
-use super::{End, Gate, Hands, audit, invites_of};
-use crate::engine::ledger::MarkSeen;
-use crate::engine::memory::Memory;
+use super::{End, Gate, Hands, audit, concerned, first_reason};
+use crate::engine::ledger::{Ledger, MarkSeen};
+use crate::engine::memory::{Forgotten, Memory};
 use crate::engine::outcome;
 use crate::engine::plan::{Action, Guest, Step};
-use crate::label_studio::{Boottime, Class, Invite, Revoked, Role};
+use crate::label_studio::{Boottime, Class, Error, Invite, Revoked};
 use crate::resources::{HeldReason, InFlight, seconds};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A mail starts within this time of its mark, or not at all.
@@ -17,26 +18,34 @@ const MARK_LIFE: Duration = Duration::from_secs(5);
 /// A roster so young is not read again for one row.
 const JUST_READ: Duration = Duration::from_secs(5);
 
+/// So many addresses one mark may name: those of one request, and those whose outcome is not stored yet.
+const MOST_MARKED: usize = 500;
+
+/// Somebody whose mail the server took: the outcome is in the ledger, and not stored yet.
+pub struct Answered {
+    guest: Guest,
+    marked: Time,
+}
+
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
     /// First status, finalizer, mark, mail, outcome: in this order, whatever happens.
-    /// What comes `next` is prepared while this mail is under way.
-    pub(super) async fn mail(&mut self, step: &Step, next: Option<&Step>) -> Result<(), End> {
-        let guests = step.action.guests();
+    /// While this mail is under way, outcomes of earlier ones are stored, and what comes `next` is prepared.
+    pub(super) async fn mail(
+        &mut self,
+        step: &Step,
+        next: Option<&Step>,
+        answered: &mut Vec<Answered>,
+    ) -> Result<(), End> {
+        if !self.may_share_a_mark(step) {
+            self.store_answered(answered).await?;
+        }
         self.prepare(std::slice::from_ref(step)).await?;
         if !self.gate.is_open() {
             return Err(End::Preempted);
         }
         let clock = Boottime::now();
-        let mark = InFlight {
-            id: uuid::Uuid::new_v4().to_string(),
-            started_at: Time(seconds(Timestamp::now())),
-            emails: guests.iter().map(|guest| guest.email.clone()).collect(),
-            replaces: guests
-                .first()
-                .filter(|_| matches!(step.action, Action::InviteAnew { .. }))
-                .and_then(|guest| self.snapshot.member(&guest.email)?.invited_at.map(|at| at.to_string())),
-            role: step.action.mailed_role().map(ToString::to_string),
-        };
+        let marked = Time(seconds(Timestamp::now()));
+        let mark = self.mark(step, &marked, answered);
         self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None });
         self.ledger.in_flight = Some(mark);
         self.memory.remember(self.ledger).await.map_err(End::Forgotten)?;
@@ -47,31 +56,73 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let role = match &step.action {
             Action::InviteAnew { guest, to, .. } => {
                 if !self.replaces(guest).await? {
-                    return self.store_outcome(guests).await;
+                    self.store_outcome(step.action.guests()).await?;
+                    self.unmark();
+                    return Ok(());
                 }
                 to
             }
             Action::Invite { role, .. } => role,
             _ => return Ok(()),
         };
-        self.send(step, next, role, clock + MARK_LIFE).await
+        let start_by = clock + MARK_LIFE;
+        let emails: Vec<String> = step.action.guests().iter().map(|guest| guest.email.clone()).collect();
+        let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
+        let due = due(answered, step, next);
+        let (answer, kept) = futures::join!(invite, keep(self.memory, self.ledger, &due, next));
+        if kept.is_ok() {
+            self.stored(&due);
+            let due: BTreeSet<&Guest> = due.iter().collect();
+            answered.retain(|answered| !due.contains(&answered.guest));
+        }
+        let taken = match answer {
+            Ok(()) => {
+                audit(step, "done");
+                let guests = step.action.guests();
+                outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
+                self.not_stored(guests);
+                answered.extend(guests.iter().map(|guest| Answered { guest: guest.clone(), marked: marked.clone() }));
+                Ok(())
+            }
+            Err(error) => {
+                audit(step, &error.to_string());
+                self.not_taken(step, error, answered).await
+            }
+        };
+        first_reason(taken, kept.map_err(End::Forgotten))
     }
 
-    async fn send(&mut self, step: &Step, next: Option<&Step>, role: &Role, start_by: Boottime) -> Result<(), End> {
+    /// A mark says of each of its addresses that a mail *may* be out. Where the roster tells such a one from the others,
+    /// the mark of the next mail may go on naming those of the last: then their outcome need not be stored before it.
+    fn may_share_a_mark(&self, step: &Step) -> bool {
+        let role = step.action.mailed_role().map(ToString::to_string);
+        matches!(step.action, Action::Invite { .. })
+            && self.ledger.invitations_visible == Some(true)
+            && self.snapshot.is_complete()
+            && self.ledger.in_flight.as_ref().is_some_and(|mark| mark.role == role && mark.replaces.is_none())
+    }
+
+    fn mark(&self, step: &Step, marked: &Time, answered: &[Answered]) -> InFlight {
         let guests = step.action.guests();
-        let emails: Vec<String> = guests.iter().map(|guest| guest.email.clone()).collect();
-        let ahead = invites_of(next.map(std::slice::from_ref).unwrap_or_default());
-        let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
-        let (answer, prepared) = futures::join!(invite, self.memory.prepare(self.ledger, &ahead));
-        let Err(error) = answer else {
-            audit(step, "done");
-            outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
-            self.store_outcome(guests).await?;
-            return prepared.map_err(End::Forgotten);
-        };
-        audit(step, &error.to_string());
+        let behind = answered.iter().map(|answered| &answered.guest);
+        InFlight {
+            id: uuid::Uuid::new_v4().to_string(),
+            // The earliest, since an outcome counts as this mark's if it is not older.
+            started_at: answered.first().map_or(marked, |first| &first.marked).clone(),
+            emails: behind.chain(guests).map(|guest| guest.email.clone()).collect(),
+            replaces: guests
+                .first()
+                .filter(|_| matches!(step.action, Action::InviteAnew { .. }))
+                .and_then(|guest| self.snapshot.member(&guest.email)?.invited_at.map(|at| at.to_string())),
+            role: step.action.mailed_role().map(ToString::to_string),
+        }
+    }
+
+    async fn not_taken(&mut self, step: &Step, error: Error, answered: &mut Vec<Answered>) -> Result<(), End> {
+        let guests = step.action.guests();
         if error.lost() {
             // Perhaps mailed, perhaps not: the mark stays until a roster tells.
+            self.store_all(answered).await?;
             return Err(End::Look);
         }
         match error.class() {
@@ -81,6 +132,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     self.ledger.passing.batch_limits.insert(guest.email.clone(), guests.len().div_ceil(2));
                 }
                 outcome::end_request(self.ledger, Boottime::now());
+                self.store_all(answered).await?;
                 Err(End::Look)
             }
             Class::Refused | Class::NotFound => {
@@ -90,7 +142,9 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     outcome::mail_refused(self.ledger, guest, &message, seconds(Timestamp::now()));
                     self.refuse(&guest.email, &verb, HeldReason::Failed, message);
                 }
-                self.store_outcome(guests).await
+                self.store_outcome(guests).await?;
+                self.unmark();
+                Ok(())
             }
             Class::Forbidden => {
                 self.unmark();
@@ -130,21 +184,61 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         }
     }
 
+    /// Before a mark that does not name them, and when no mail follows.
+    pub(super) async fn store_answered(&mut self, answered: &mut Vec<Answered>) -> Result<(), End> {
+        if !answered.is_empty() {
+            self.store_all(answered).await?;
+            self.unmark();
+        }
+        Ok(())
+    }
+
+    async fn store_all(&mut self, answered: &mut Vec<Answered>) -> Result<(), End> {
+        let guests: Vec<Guest> = answered.drain(..).map(|answered| answered.guest).collect();
+        self.store_outcome(&guests).await
+    }
+
     async fn store_outcome(&mut self, guests: &[Guest]) -> Result<(), End> {
+        self.not_stored(guests);
+        self.memory.record(self.ledger, guests).await.map_err(End::Forgotten)?;
+        self.stored(guests);
+        Ok(())
+    }
+
+    fn not_stored(&mut self, guests: &[Guest]) {
         for Guest { invite, email } in guests {
             if let Some(person) = self.ledger.person(invite, email).cloned() {
                 self.ledger.passing.unstored.insert((invite.clone(), email.clone()), person);
             }
         }
-        self.memory.record(self.ledger, guests).await.map_err(End::Forgotten)?;
-        self.ledger.passing.unstored.clear();
-        self.unmark();
-        Ok(())
     }
 
-    /// Each address of the mark has its outcome, so it may be replaced or cleared.
-    fn unmark(&mut self) {
-        self.ledger.in_flight = None;
-        self.ledger.passing.mark = None;
+    fn stored(&mut self, guests: &[Guest]) {
+        for Guest { invite, email } in guests {
+            self.ledger.passing.unstored.remove(&(invite.clone(), email.clone()));
+        }
     }
+
+    /// Once the outcome of each address of the mark is stored, it may be replaced or cleared.
+    fn unmark(&mut self) {
+        if self.ledger.passing.unstored.is_empty() {
+            self.ledger.in_flight = None;
+            self.ledger.passing.mark = None;
+        }
+    }
+}
+
+/// Whose outcome is to be stored now: a UserInvite of five hundred people is written once, not with each mail.
+fn due(answered: &[Answered], step: &Step, next: Option<&Step>) -> Vec<Guest> {
+    let coming: Vec<&Guest> = std::iter::once(step).chain(next).flat_map(|step| step.action.guests()).collect();
+    let is_full = answered.len() + coming.len() > MOST_MARKED;
+    let invites: BTreeSet<&str> = coming.into_iter().map(|guest| guest.invite.as_str()).collect();
+    let waits = |guest: &&Guest| is_full || !invites.contains(guest.invite.as_str());
+    answered.iter().map(|answered| &answered.guest).filter(waits).cloned().collect()
+}
+
+/// Stores outcomes, then prepares the mail that comes next.
+async fn keep<M: Memory>(memory: &mut M, ledger: &Ledger, due: &[Guest], next: Option<&Step>) -> Result<(), Forgotten> {
+    memory.record(ledger, due).await?;
+    memory.prepare(ledger, &concerned(next.map(std::slice::from_ref).unwrap_or_default())).await
 }

@@ -3,16 +3,16 @@
 
 mod mail;
 
+use self::mail::Answered;
 use super::ledger::Ledger;
-use super::memory::{Forgotten, Memory};
+use super::memory::{Concerned, Forgotten, Memory};
 use super::outcome;
-use super::plan::{Action, Cause, Plan, Step};
+use super::plan::{Action, Cause, Guest, Plan, Step};
 use super::snapshot::Snapshot;
 use crate::label_studio::{Class, Client, Error, Revoked};
 use crate::resources::{HeldReason, seconds};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Role changes and removals in flight, of distinct people.
@@ -61,11 +61,13 @@ pub struct Hands<'a, M, G> {
 
 pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) -> Applied {
     hands.memory.begin(plan);
-    let mut tally = Tally { done: 0, look: false };
-    let end = match hands.reserve(plan).await {
+    let mut tally = Tally { done: 0, look: false, answered: Vec::new() };
+    let mut end = match hands.reserve(plan).await {
         Ok(()) => hands.steps(plan, &mut tally).await,
         Err(end) => Err(end),
     };
+    // Whatever ended it, what was mailed last is stored.
+    end = first_reason(end, hands.store_answered(&mut tally.answered).await);
     Applied { done: tally.done, end: end.err().unwrap_or(End::Done) }
 }
 
@@ -73,6 +75,8 @@ struct Tally {
     done: usize,
     /// Somebody was not found as the roster has it.
     look: bool,
+    /// Whose outcome is stored while the next mails are under way.
+    answered: Vec<Answered>,
 }
 
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
@@ -88,7 +92,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             if step.action.mails() {
                 // Refused to one, it is refused to all: the others are not tried.
                 if self.ledger.refusal("", "invite", Timestamp::now()).is_none() {
-                    self.mail(step, later.first()).await?;
+                    self.mail(step, later.first(), &mut tally.answered).await?;
                     tally.done += 1;
                 }
             } else {
@@ -155,7 +159,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     async fn prepare(&mut self, steps: &[Step]) -> Result<(), End> {
-        self.memory.prepare(self.ledger, &invites_of(steps)).await.map_err(End::Forgotten)
+        self.memory.prepare(self.ledger, &concerned(steps)).await.map_err(End::Forgotten)
     }
 
     /// Counted before the first removal, so that a crash counts them rather than forgets them.
@@ -233,16 +237,19 @@ async fn write(client: &Client, organization: i64, action: &Action) -> Result<Wr
     written.map(|()| Written::Done)
 }
 
-/// The UserInvites that these steps are about.
-fn invites_of(steps: &[Step]) -> BTreeSet<String> {
-    let mut invites = BTreeSet::new();
+/// The UserInvites that these steps are about, and whom of their people.
+fn concerned(steps: &[Step]) -> Concerned {
+    let mut concerned = Concerned::new();
     for step in steps {
         if let Cause::Invite(name) = &step.cause {
-            invites.insert(name.clone());
+            let emails = step.action.emails().into_iter().map(ToOwned::to_owned);
+            concerned.entry(name.clone()).or_default().extend(emails);
         }
-        invites.extend(step.action.guests().iter().map(|guest| guest.invite.clone()));
+        for Guest { invite, email } in step.action.guests() {
+            concerned.entry(invite.clone()).or_default().insert(email.clone());
+        }
     }
-    invites
+    concerned
 }
 
 fn is_about_a_person(action: &Action) -> bool {

@@ -23,6 +23,7 @@ use crate::label_studio::Member;
 use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// So many newcomers are searched for at once, and then mailed: a mass of them costs as many requests either way, and an
 /// edit that comes in between does not wait for all of them.
@@ -42,9 +43,9 @@ pub struct Circumstances {
 #[derive(Debug, Default, PartialEq)]
 pub struct Plan {
     pub steps: Vec<Step>,
-    /// Where each address of each UserInvite stands, as far as nothing has to be done for it: an entry to record,
-    /// or none to drop.
-    pub people: BTreeMap<String, BTreeMap<String, Option<Person>>>,
+    /// Where an address of a UserInvite stands, if nothing has to be done for it and that is not what is remembered
+    /// already: an entry to record, or none to drop.
+    pub people: BTreeMap<String, BTreeMap<String, Option<Arc<Person>>>>,
     /// The same for departures of deleted UserInvites, by folded address.
     pub departing: BTreeMap<String, Option<Person>>,
     /// How much is left to do for each UserInvite, steps and waits.
@@ -89,7 +90,7 @@ struct Candidate {
 }
 
 pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstances: Circumstances) -> Plan {
-    let view = View { desired, snapshot, ledger, circumstances, remembered: remembered(ledger) };
+    let view = View { desired, snapshot, ledger, circumstances, remembered: remembered(desired, ledger) };
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
     for invite in &desired.invites {
@@ -98,13 +99,13 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         for (email, typed) in &invite.emails {
             let decision = person::decide(&view, invite, email, typed, full, &mut plan.due);
             let if_held = entry::entry(ledger.person(&invite.name, email), typed, view.now());
-            sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+            sort_in(&view, &mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }
         let Some(memory) = ledger.invites.get(&invite.name) else { continue };
         for (email, person) in memory.users.iter().filter(|(email, _)| !invite.emails.contains_key(*email)) {
             let decision = departure::dropped(&view, invite, email, person, &mut plan.due);
             let if_held = entry::entry(Some(person), &person.email, view.now());
-            sort_in(&mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+            sort_in(&view, &mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
         }
     }
     for gone in &ledger.departures {
@@ -112,7 +113,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
             let email = folded(&person.email);
             let decision = departure::handed_over(&view, gone, &email, person, &mut plan.due);
             let if_held = entry::entry(Some(person), &person.email, view.now());
-            sort_in(&mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
+            sort_in(&view, &mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
         }
     }
     title(&view, &mut plan, &mut candidates);
@@ -149,6 +150,7 @@ fn title(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
 }
 
 fn sort_in(
+    view: &View,
     plan: &mut Plan,
     candidates: &mut Vec<Candidate>,
     cause: Cause,
@@ -157,13 +159,13 @@ fn sort_in(
     if_held: Person,
 ) {
     match decision {
-        Decision::Settled(person) => plan.settle(&cause, email, Some(person)),
-        Decision::Forget => plan.settle(&cause, email, None),
-        Decision::Held(reason, person) => plan.hold(&cause, email, reason, person),
+        Decision::Settled(person) => plan.settle(view, &cause, email, Some(person)),
+        Decision::Forget => plan.settle(view, &cause, email, None),
+        Decision::Held(reason, person) => plan.hold(view, &cause, email, reason, person),
         Decision::Wait(person) => {
             plan.waits(&cause);
             if let Some(person) = person {
-                plan.settle(&cause, email, Some(person));
+                plan.settle(view, &cause, email, Some(person));
             }
         }
         Decision::Seek => {
@@ -178,7 +180,7 @@ fn sort_in(
             // was given must be known.
             let if_held = person.clone().unwrap_or(if_held);
             if person.is_some() {
-                plan.settle(&cause, email, person);
+                plan.settle(view, &cause, email, person);
             }
             candidates.push(Candidate { cause, email: email.to_owned(), action, if_held });
         }
@@ -196,10 +198,16 @@ impl Plan {
         self.held.values().map(Vec::len).sum()
     }
 
-    fn settle(&mut self, cause: &Cause, email: &str, person: Option<Person>) {
+    fn settle(&mut self, view: &View, cause: &Cause, email: &str, person: Option<Person>) {
         match cause {
             Cause::Invite(name) => {
-                self.people.entry(name.clone()).or_default().insert(email.to_owned(), person);
+                if person.as_ref() != view.ledger.person(name, email) {
+                    let people = self.people.entry(name.clone()).or_default();
+                    people.insert(email.to_owned(), person.map(Arc::new));
+                } else if let Some(people) = self.people.get_mut(name) {
+                    // Decided otherwise before a guard took it back.
+                    people.remove(email);
+                }
             }
             Cause::Departure(_) => {
                 self.departing.insert(email.to_owned(), person);
@@ -208,9 +216,9 @@ impl Plan {
         }
     }
 
-    fn hold(&mut self, cause: &Cause, email: &str, reason: HeldReason, person: Person) {
+    fn hold(&mut self, view: &View, cause: &Cause, email: &str, reason: HeldReason, person: Person) {
         self.held.entry(reason).or_default().push(email.to_owned());
-        self.settle(cause, email, Some(person));
+        self.settle(view, cause, email, Some(person));
     }
 
     fn waits(&mut self, cause: &Cause) {
@@ -240,7 +248,7 @@ impl Plan {
         } else if let Cause::Invite(name) = &cause {
             person = entry::settled_since(view.ledger.person(name, &email), person, view.now());
         }
-        self.hold(&cause, &email, reason, person);
+        self.hold(view, &cause, &email, reason, person);
     }
 
     fn due_at(due: &mut Option<Timestamp>, at: Timestamp) {
@@ -257,12 +265,16 @@ struct View<'a> {
     remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
 }
 
-/// Who remembers an address, by folded address: looked up for each of ten thousand people, so it is made once.
-/// Departures have no name.
-fn remembered(ledger: &Ledger) -> BTreeMap<String, Vec<(&str, &Person)>> {
+/// Who remembers an address without being the one that claims it, by folded address: looked up for each of ten thousand
+/// people, so it is made once. Departures have no name.
+fn remembered<'a>(desired: &Desired, ledger: &'a Ledger) -> BTreeMap<String, Vec<(&'a str, &'a Person)>> {
     let mut index: BTreeMap<String, Vec<(&str, &Person)>> = BTreeMap::new();
     let departing = ledger.departures.iter().flat_map(|departure| &departure.users).map(|person| ("", person));
-    let listed = ledger.invites.iter().flat_map(|(name, memory)| memory.users.values().map(|p| (name.as_str(), p)));
+    let claims = |name: &str, email: &str| desired.claimant(email).is_some_and(|claimant| claimant.name == name);
+    let listed = ledger.invites.iter().flat_map(|(name, memory)| {
+        let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
+        others.map(move |(_, person)| (name.as_str(), person.as_ref()))
+    });
     for (name, person) in departing.chain(listed).filter(|(_, person)| person.may_have_been_mailed()) {
         index.entry(folded(&person.email)).or_default().push((name, person));
     }

@@ -68,8 +68,7 @@ fn a_loser_whose_mail_is_unconfirmed_hands_the_doubt_over_and_forgets_it() {
     let mut world = invited("new@example.com", "Annotator");
     world.members.retain(|m| m.email != "new@example.com");
     world.ledger.invitations_visible = Some(false);
-    let users = &mut world.ledger.invites.get_mut("annotators").unwrap().users;
-    let person = users.get_mut("new@example.com").unwrap();
+    let person = world.remembered("annotators", "new@example.com");
     person.invited_at = None;
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
     let mut world = overtaken(world, "new@example.com", InviteRole::Reviewer);

@@ -128,7 +128,8 @@ fn nothing_to_revoke_means_look_again_and_not_gone() {
 #[test]
 fn departures_of_a_deleted_manifest_are_carried_out_or_taken_back() {
     let mut world = World::in_sync();
-    let people: Vec<Person> = world.ledger.invites["annotators"].users.values().take(2).cloned().collect();
+    let people: Vec<Person> =
+        world.ledger.invites["annotators"].users.values().take(2).map(|person| Person::clone(person)).collect();
     world.ledger.invites.remove("annotators");
     world.invites.remove(0);
     world.ledger.departures = vec![Departure {
@@ -154,7 +155,7 @@ fn an_unconfirmed_invitation_is_revoked_on_departure_whatever_held_that_up() {
     world.ledger.invitations_visible = Some(false);
     let mut person = Person::new("new@example.com", PersonState::Held);
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person.into());
     world.settle();
     world.later(30);
     world.completeness = Completeness::Incomplete;

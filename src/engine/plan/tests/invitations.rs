@@ -39,8 +39,7 @@ fn an_invitation_revoked_by_hand_stays_revoked() {
 #[test]
 fn an_open_invitation_is_sent_anew_for_a_lower_role_and_kept_for_a_higher_one() {
     let mut world = invited("new@example.com", "Annotator");
-    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().role =
-        Some("Manager".to_owned());
+    world.remembered("annotators", "new@example.com").role = Some("Manager".to_owned());
     assert_eq!(steps(&world.plan()), ["new@example.com: invited as Manager → Annotator"]);
 
     let mut world = invited("new@example.com", "Annotator");
@@ -80,7 +79,7 @@ fn an_unconfirmed_invitation_is_judged_anew_once_the_server_shows_invitations() 
     world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
     let mut person = Person::new("new@example.com", PersonState::Held);
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person.into());
     world.ledger.invitations_visible = Some(false);
     assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
     world.ledger.invitations_visible = Some(true);
@@ -96,7 +95,7 @@ fn an_unconfirmed_invitation_stays_unconfirmed_when_it_moves_to_another_manifest
     world.ledger.invitations_visible = Some(false);
     let mut person = Person::new("new@example.com", PersonState::Held);
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert("new@example.com".to_owned(), person.into());
     world.invite("reviewers", InviteRole::Reviewer, &["new@example.com".to_owned()]);
     let plan = world.plan();
     assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
@@ -161,7 +160,7 @@ fn an_unconfirmed_invitation_stays_unconfirmed_while_the_roster_is_incomplete() 
         world.settle();
         let mut person = Person::new("new@example.com", PersonState::Held);
         person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-        world.ledger.invites.get_mut("people").unwrap().users.insert("new@example.com".to_owned(), person);
+        world.ledger.invites.get_mut("people").unwrap().users.insert("new@example.com".to_owned(), person.into());
         world.completeness = Completeness::Incomplete;
         assert_eq!(held(&world.settle()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
         world.completeness = Completeness::Complete;
@@ -178,7 +177,7 @@ fn an_unconfirmed_invitation_whose_revocation_is_refused_is_not_forgotten() {
     world.settle();
     let mut person = Person::new("new@example.com", PersonState::Held);
     person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-    world.ledger.invites.get_mut("off").unwrap().users.insert("new@example.com".to_owned(), person);
+    world.ledger.invites.get_mut("off").unwrap().users.insert("new@example.com".to_owned(), person.into());
     let until = noon() + SignedDuration::from_mins(10);
     outcome::refused(&mut world.ledger, "new@example.com", "revoke", HeldReason::Forbidden, "no".to_owned(), until);
     assert_eq!(world.settle().held_count(), 1);

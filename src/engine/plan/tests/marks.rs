@@ -54,8 +54,7 @@ fn a_marked_address_that_the_roster_shows_was_sent() {
 fn a_row_that_the_mail_was_to_replace_says_nothing_until_the_request_is_over() {
     let mut world = invited("new@example.com", "Manager");
     let earlier = noon() - SignedDuration::from_hours(1);
-    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
-        Some(Time(earlier));
+    world.remembered("annotators", "new@example.com").invited_at = Some(Time(earlier));
     marked(&mut world, "new@example.com", Duration::from_secs(1));
     world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
     assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
@@ -70,8 +69,7 @@ fn a_row_that_the_mail_was_to_replace_says_nothing_until_the_request_is_over() {
 fn an_invitation_that_was_revoked_for_a_mail_that_never_went_is_sent() {
     let mut world = invited("new@example.com", "Manager");
     let earlier = noon() - SignedDuration::from_hours(1);
-    world.ledger.invites.get_mut("annotators").unwrap().users.get_mut("new@example.com").unwrap().invited_at =
-        Some(Time(earlier));
+    world.remembered("annotators", "new@example.com").invited_at = Some(Time(earlier));
     world.members.retain(|m| m.email != "new@example.com");
     marked(&mut world, "new@example.com", Duration::from_secs(181));
     assert_eq!(judge(&mut world), MarkVerdict::Settled);

@@ -21,6 +21,7 @@ use crate::resources::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An organization in sync: what is declared, what is there, and what is remembered agree.
@@ -164,6 +165,12 @@ impl World {
     fn person(&self, invite: &str, email: &str) -> &Person {
         self.ledger.person(invite, email).unwrap()
     }
+
+    /// To change what is remembered behind the plan's back.
+    fn remembered(&mut self, invite: &str, email: &str) -> &mut Person {
+        let memory = self.ledger.invites.get_mut(invite).unwrap();
+        Arc::make_mut(memory.users.get_mut(email).unwrap())
+    }
 }
 
 fn target() -> Target {
@@ -194,6 +201,6 @@ fn invited(email: &str, role: &str) -> World {
     person.attempts = Some(1);
     person.role = Some(role.to_owned());
     person.since = Some(Time(noon()));
-    world.ledger.invites.get_mut("annotators").unwrap().users.insert(email.to_owned(), person);
+    world.ledger.invites.get_mut("annotators").unwrap().users.insert(email.to_owned(), person.into());
     world
 }

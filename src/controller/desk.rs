@@ -1,0 +1,172 @@
+//! The memory of the controller: what `apply` needs stored before and after its acts. On the way it tells how far a long
+//! pass is.
+
+use super::Context;
+use super::objects::{Objects, is_finalized};
+use super::publish::{PART, has_people, publish_organization, remember, tell_invites};
+use super::status::{InviteSituation, OrganizationView, invite_status};
+use crate::engine::desired::Desired;
+use crate::engine::ledger::{InviteMemory, Ledger};
+use crate::engine::memory::{Concerned, Forgotten, Memory};
+use crate::engine::outcome;
+use crate::engine::plan::{Circumstances, Guest, Plan, plan};
+use crate::engine::snapshot::Snapshot;
+use crate::resources::{Progress, UserInvite, UserInviteStatus, folded, seconds};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a long pass tells how far it is.
+pub const EVERY: Duration = Duration::from_secs(5);
+/// UserInvites that are told of with each mail, while it is under way.
+const MEANWHILE: usize = 4;
+
+pub struct Desk<'a> {
+    pub context: &'a Context,
+    pub objects: &'a mut Objects,
+    pub desired: &'a Desired,
+    /// What the plan still has to do, by UserInvite.
+    pending: BTreeMap<String, usize>,
+    /// UserInvites that nothing was written of since the plan was made.
+    untold: VecDeque<String>,
+    pub told: Instant,
+}
+
+impl Memory for Desk<'_> {
+    fn begin(&mut self, plan: &Plan) {
+        self.pending.clone_from(&plan.pending);
+        self.untold = plan.pending.keys().cloned().collect();
+    }
+
+    async fn prepare(&mut self, ledger: &Ledger, concerned: &Concerned) -> Result<(), Forgotten> {
+        let mut first = Vec::new();
+        let mut unfinalized = Vec::new();
+        for (name, emails) in concerned {
+            let (Some(object), Some(memory)) = (self.objects.invites.get(name), ledger.invites.get(name)) else {
+                // Deleted since the plan was made.
+                return Err(Forgotten::Changed(format!("UserInvite {name}")));
+            };
+            if !remembers(object, memory, emails) {
+                first.push((name.clone(), self.so_far(object, memory)));
+            }
+            if !is_finalized(object) {
+                unfinalized.push(name.clone());
+            }
+        }
+        // In this order: a finalizer without a status means that the status was lost.
+        self.objects.put_invites(first).await?;
+        self.objects.add_finalizers(unfinalized).await
+    }
+
+    async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
+        remember(self.objects, ledger).await
+    }
+
+    async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
+        for guest in guests {
+            if let Some(left) = self.pending.get_mut(&guest.invite) {
+                *left = left.saturating_sub(1);
+            }
+        }
+        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
+        let statuses = invites.into_iter().filter_map(|name| {
+            let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
+            Some((name.clone(), self.so_far(object, memory)))
+        });
+        let statuses = statuses.collect();
+        self.objects.put_invites(statuses).await?;
+        // There is time for some that have to be told anyway.
+        self.tell_some(ledger, MEANWHILE).await
+    }
+
+    async fn stands(&mut self) -> Result<bool, Forgotten> {
+        self.objects.stands().await
+    }
+
+    async fn progress(
+        &mut self,
+        ledger: &Ledger,
+        snapshot: &Snapshot,
+        done: usize,
+        total: usize,
+    ) -> Result<(), Forgotten> {
+        if self.told.elapsed() < EVERY {
+            return Ok(());
+        }
+        let circumstances = Circumstances { now: seconds(Timestamp::now()), mail_allowed: true, roster_fresh: true };
+        let mut now = plan(self.desired, snapshot, ledger, circumstances);
+        let mut ledger = ledger.clone();
+        outcome::settle(&mut ledger, &mut now, &snapshot.target);
+        let progress = Progress { done: number(done), total: number(total) };
+        let view = OrganizationView {
+            snapshot: Some(snapshot),
+            plan: Some(&now),
+            progress: Some(progress),
+            ..Default::default()
+        };
+        if self.untold.is_empty() {
+            self.untold = self.pending.keys().cloned().collect();
+        }
+        self.tell_some(&ledger, PART).await?;
+        publish_organization(self.context, self.objects, self.desired, &ledger, view).await?;
+        self.told = Instant::now();
+        Ok(())
+    }
+}
+
+impl<'a> Desk<'a> {
+    pub fn new(context: &'a Context, objects: &'a mut Objects, desired: &'a Desired, told: Instant) -> Self {
+        Self { context, objects, desired, pending: BTreeMap::new(), untold: VecDeque::new(), told }
+    }
+
+    /// A pass is long: some of what it has found out already, so that nobody waits for its end and it waits for no
+    /// status either.
+    async fn tell_some(&mut self, ledger: &Ledger, most: usize) -> Result<(), Forgotten> {
+        self.objects.release(self.context);
+        let mut statuses = Vec::new();
+        let mut unfinalized = Vec::new();
+        while statuses.len() < most
+            && let Some(name) = self.untold.pop_front()
+        {
+            let (Some(object), Some(memory)) = (self.objects.invites.get(&name), ledger.invites.get(&name)) else {
+                continue;
+            };
+            let status = self.so_far(object, memory);
+            if !is_finalized(object) && has_people(memory) {
+                unfinalized.push(name.clone());
+            }
+            if object.status.as_ref() != Some(&status) {
+                statuses.push((name, status));
+            }
+        }
+        tell_invites(self.context, self.objects, &statuses).await;
+        self.objects.put_invites(statuses).await?;
+        self.objects.add_finalizers(unfinalized).await
+    }
+
+    /// Where the plan does not know the UserInvite something is left.
+    fn so_far(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
+        let pending = self.pending.get(&object.name_any()).copied().unwrap_or(1);
+        let situation = InviteSituation::Judged { pending, observes: false };
+        invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
+    }
+}
+
+/// Whether the stored status remembers what must stand before anything is done for these people.
+fn remembers(object: &UserInvite, memory: &InviteMemory, emails: &BTreeSet<String>) -> bool {
+    let stored = |status: &UserInviteStatus, email: &str| {
+        status.users.iter().any(|user| user.was_reached() && folded(&user.email) == email)
+    };
+    object.status.as_ref().is_some_and(|status| {
+        let reached = emails.iter().filter(|email| memory.users.get(*email).is_some_and(|person| person.was_reached()));
+        status.target == memory.target
+            && status.last_handled_reinvite == memory.last_handled_reinvite
+            && reached.into_iter().all(|email| stored(status, email))
+    })
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
