@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::publish::{PART, has_people, publish_organization, remember, tell_invites};
+use super::publish::{FEW, PART, publish_organization, remember, tell_invites};
 use super::status::{InviteSituation, OrganizationView, invite_status};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
@@ -15,6 +15,7 @@ use crate::resources::{Progress, UserInvite, UserInviteStatus, folded, seconds};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -85,6 +86,13 @@ impl Memory for Desk<'_> {
         self.objects.stands().await
     }
 
+    async fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) -> Result<(), Forgotten> {
+        while !self.untold.is_empty() && !enough.load(Ordering::Relaxed) {
+            self.tell_some(ledger, FEW).await?;
+        }
+        Ok(())
+    }
+
     async fn progress(
         &mut self,
         ledger: &Ledger,
@@ -106,6 +114,11 @@ impl Memory for Desk<'_> {
             progress: Some(progress),
             ..Default::default()
         };
+        // Role changes done are no longer planned; mails done are counted off when their outcome is recorded.
+        self.pending.clone_from(&now.pending);
+        for (invite, _) in ledger.passing.unstored.keys() {
+            *self.pending.entry(invite.clone()).or_default() += 1;
+        }
         if self.untold.is_empty() {
             self.untold = self.pending.keys().cloned().collect();
         }
@@ -121,8 +134,7 @@ impl<'a> Desk<'a> {
         Self { context, objects, desired, pending: BTreeMap::new(), untold: VecDeque::new(), told }
     }
 
-    /// A pass is long: some of what it has found out already, so that nobody waits for its end and it waits for no
-    /// status either.
+    /// Some of what a long pass has found out already: people need not wait for its end, and it waits for few statuses.
     async fn tell_some(&mut self, ledger: &Ledger, most: usize) -> Result<(), Forgotten> {
         self.objects.release(self.context);
         let mut statuses = Vec::new();
@@ -134,7 +146,7 @@ impl<'a> Desk<'a> {
                 continue;
             };
             let status = self.so_far(object, memory);
-            if !is_finalized(object) && has_people(memory) {
+            if !is_finalized(object) && memory.target.is_some() {
                 unfinalized.push(name.clone());
             }
             if object.status.as_ref() != Some(&status) {

@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const IN_FLIGHT: usize = 8;
 /// UserInvites whose statuses are made and written at a time.
 pub const PART: usize = 100;
-/// UserInvites that are introduced at a time.
-const FEW: usize = 16;
+/// UserInvites that are written at a time while something else is waited for.
+pub const FEW: usize = 16;
 
 /// Stores the Organization's memory alone.
 pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forgotten> {
@@ -160,7 +160,7 @@ fn situation<'a>(
     }
 }
 
-pub fn has_people(memory: &InviteMemory) -> bool {
+fn has_people(memory: &InviteMemory) -> bool {
     memory.users.values().any(|person| person.was_reached())
 }
 

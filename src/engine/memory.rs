@@ -6,6 +6,7 @@ use super::plan::{Guest, Plan};
 use super::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 
 /// By name of the UserInvite, the folded addresses that something is to be done for.
 pub type Concerned = BTreeMap<String, BTreeSet<String>>;
@@ -27,6 +28,10 @@ pub trait Memory: Send {
 
     /// Reads live whether the Organization still stands: people leave only while it does.
     fn stands(&mut self) -> impl Future<Output = Result<bool, Forgotten>> + Send;
+
+    /// While a roster is read there is time to write what has to be written anyway, until there is `enough` of it.
+    fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool)
+    -> impl Future<Output = Result<(), Forgotten>> + Send;
 
     /// Told now and then, so that people can watch a long pass.
     fn progress(

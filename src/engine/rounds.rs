@@ -18,6 +18,7 @@ use crate::label_studio::{Boottime, Client, Edition, Error, Role};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
@@ -127,7 +128,7 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         looked = matches!(end, End::Look);
         let stop = match end {
             End::Done => continue,
-            End::Look => match observe_roster(pass.client, pass.snapshot).await {
+            End::Look => match look_again(pass).await? {
                 Ok(roster) => {
                     *pass.snapshot = roster;
                     continue;
@@ -141,6 +142,17 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         };
         return Ok((decide(pass, &mark, false), stop));
     }
+}
+
+async fn look_again<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<Result<Snapshot, Unobserved>, Forgotten> {
+    let read = AtomicBool::new(false);
+    let roster = async {
+        let roster = observe_roster(pass.client, pass.snapshot).await;
+        read.store(true, Ordering::Relaxed);
+        roster
+    };
+    let (roster, written) = futures::join!(roster, pass.memory.meanwhile(pass.ledger, &read));
+    written.map(|()| roster)
 }
 
 /// Is this the organization that is remembered, and does it show open invitations?
