@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::publish::{FEW, PART, publish_organization, remember, tell_invites};
+use super::publish::{FEW, PART, has_people, publish_organization, remember, tell_invites};
 use super::status::{InviteSituation, OrganizationView, invite_status};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
@@ -66,20 +66,29 @@ impl Memory for Desk<'_> {
     }
 
     async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {
+        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
+        let before: Vec<(String, usize)> =
+            invites.iter().filter_map(|name| Some(((*name).clone(), *self.pending.get(*name)?))).collect();
         for guest in guests {
             if let Some(left) = self.pending.get_mut(&guest.invite) {
                 *left = left.saturating_sub(1);
             }
         }
-        let invites: BTreeSet<&String> = guests.iter().map(|guest| &guest.invite).collect();
         let statuses = invites.into_iter().filter_map(|name| {
             let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
             Some((name.clone(), self.so_far(object, memory)))
         });
         let statuses = statuses.collect();
-        self.objects.put_invites(statuses).await?;
-        // There is time for some that have to be told anyway.
-        self.tell_some(ledger, MEANWHILE).await
+        if let Err(forgotten) = self.objects.put_invites(statuses).await {
+            // It is tried again, and counted then.
+            self.pending.extend(before);
+            return Err(forgotten);
+        }
+        // There is time for some that have to be told anyway. Whoever cannot be told now stops no mail.
+        if let Err(error) = self.tell_some(ledger, MEANWHILE).await {
+            tracing::debug!(%error, "told later");
+        }
+        Ok(())
     }
 
     async fn stands(&mut self) -> Result<bool, Forgotten> {
@@ -88,7 +97,9 @@ impl Memory for Desk<'_> {
 
     async fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) -> Result<(), Forgotten> {
         while !self.untold.is_empty() && !enough.load(Ordering::Relaxed) {
-            self.tell_some(ledger, FEW).await?;
+            if let Err(error) = self.tell_some(ledger, FEW).await {
+                tracing::debug!(%error, "told later");
+            }
         }
         Ok(())
     }
@@ -173,7 +184,10 @@ fn remembers(object: &UserInvite, memory: &InviteMemory, emails: &BTreeSet<Strin
     };
     object.status.as_ref().is_some_and(|status| {
         let reached = emails.iter().filter(|email| memory.users.get(*email).is_some_and(|person| person.was_reached()));
-        status.target == memory.target
+        // Whoever was adopted is known before the first mail, should the manifest be deleted right after it.
+        let adopts = status.users.is_empty() && has_people(memory);
+        !adopts
+            && status.target == memory.target
             && status.last_handled_reinvite == memory.last_handled_reinvite
             && reached.into_iter().all(|email| stored(status, email))
     })

@@ -7,6 +7,7 @@ use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::target::first_mismatch;
 use crate::resources::{Organization, Target, UserInviteStatus, seconds};
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -48,7 +49,8 @@ pub async fn introduce(
     target: &Target,
     enough: &AtomicBool,
 ) -> Result<(), Forgotten> {
-    if desired.observes_only || ledger.target.as_ref().is_some_and(|known| !known.is_same(target)) {
+    // Nothing is written where the target changed.
+    if desired.observes_only || first_mismatch(ledger, target).is_some() {
         return Ok(());
     }
     let now = seconds(Timestamp::now());
@@ -160,7 +162,7 @@ fn situation<'a>(
     }
 }
 
-fn has_people(memory: &InviteMemory) -> bool {
+pub fn has_people(memory: &InviteMemory) -> bool {
     memory.users.values().any(|person| person.was_reached())
 }
 

@@ -248,6 +248,8 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
     let guests: Vec<Guest> = marked
         .into_iter()
         .filter_map(|email| Some(Guest { invite: pass.desired.claimant(&email)?.name.clone(), email }))
+        // Whom nobody claims any more still stands in the memory of the UserInvite that had them.
+        .chain(pass.ledger.passing.unstored.keys().cloned().map(|(invite, email)| Guest { invite, email }))
         .collect();
     // Made before any plan of this pass: what is left for these UserInvites nobody knows yet.
     pass.memory.begin(&Plan::default());

@@ -41,7 +41,8 @@ pub fn settle_target(
     Ok(())
 }
 
-fn first_mismatch(ledger: &Ledger, found: &Target) -> Option<Target> {
+/// What is remembered of another organization than the one found.
+pub fn first_mismatch(ledger: &Ledger, found: &Target) -> Option<Target> {
     let remembered = ledger.invites.values().filter_map(|memory| memory.target.as_ref());
     ledger.target.iter().chain(remembered).find(|target| !target.is_same(found)).cloned()
 }

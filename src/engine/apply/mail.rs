@@ -20,11 +20,15 @@ const JUST_READ: Duration = Duration::from_secs(5);
 
 /// So many addresses one mark may name: those of one request, and those whose outcome is not stored yet.
 const MOST_MARKED: usize = 500;
+/// So long an outcome may wait for more of its UserInvite: a crash leaves the people to the roster, which no longer lists
+/// whoever left or was revoked meanwhile.
+const LONGEST_UNSTORED: Duration = Duration::from_secs(2);
 
 /// Somebody whose mail the server took: the outcome is in the ledger, and not stored yet.
 pub struct Answered {
     guest: Guest,
     marked: Time,
+    at: Boottime,
 }
 
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
@@ -36,7 +40,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         next: Option<&Step>,
         answered: &mut Vec<Answered>,
     ) -> Result<(), End> {
-        if !self.may_share_a_mark(step) {
+        if !self.may_share_a_mark(step) || answered.len() + step.action.guests().len() > MOST_MARKED {
             self.store_answered(answered).await?;
         }
         self.prepare(std::slice::from_ref(step)).await?;
@@ -81,7 +85,12 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 let guests = step.action.guests();
                 outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
                 self.not_stored(guests);
-                answered.extend(guests.iter().map(|guest| Answered { guest: guest.clone(), marked: marked.clone() }));
+                let at = Boottime::now();
+                answered.extend(guests.iter().map(|guest| Answered {
+                    guest: guest.clone(),
+                    marked: marked.clone(),
+                    at,
+                }));
                 Ok(())
             }
             Err(error) => {
@@ -224,6 +233,9 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         if self.ledger.passing.unstored.is_empty() {
             self.ledger.in_flight = None;
             self.ledger.passing.mark = None;
+        } else {
+            // It stays for others; nothing of its own is under way.
+            outcome::end_request(self.ledger, Boottime::now());
         }
     }
 }
@@ -231,7 +243,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
 /// Whose outcome is to be stored now: a UserInvite of five hundred people is written once, not with each mail.
 fn due(answered: &[Answered], step: &Step, next: Option<&Step>) -> Vec<Guest> {
     let coming: Vec<&Guest> = std::iter::once(step).chain(next).flat_map(|step| step.action.guests()).collect();
-    let is_full = answered.len() + coming.len() > MOST_MARKED;
+    let is_full = answered.len() + coming.len() > MOST_MARKED
+        || answered.first().is_some_and(|first| first.at.elapsed() > LONGEST_UNSTORED);
     let invites: BTreeSet<&str> = coming.into_iter().map(|guest| guest.invite.as_str()).collect();
     let waits = |guest: &&Guest| is_full || !invites.contains(guest.invite.as_str());
     answered.iter().map(|answered| &answered.guest).filter(waits).cloned().collect()
