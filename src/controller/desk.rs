@@ -25,9 +25,9 @@ pub const EVERY: Duration = Duration::from_secs(5);
 const MEANWHILE: usize = 4;
 
 pub struct Desk<'a> {
-    pub context: &'a Context,
-    pub objects: &'a mut Objects,
-    pub desired: &'a Desired,
+    context: &'a Context,
+    objects: &'a mut Objects,
+    desired: &'a Desired,
     /// What the plan still has to do, by UserInvite.
     pending: BTreeMap<String, usize>,
     /// UserInvites that nothing was written of since the plan was made.
@@ -84,10 +84,7 @@ impl Memory for Desk<'_> {
             self.pending.extend(before);
             return Err(forgotten);
         }
-        // There is time for some that have to be told anyway. Whoever cannot be told now stops no mail.
-        if let Err(error) = self.tell_some(ledger, MEANWHILE).await {
-            tracing::debug!(%error, "told later");
-        }
+        self.tell_some(ledger, MEANWHILE).await;
         Ok(())
     }
 
@@ -95,13 +92,10 @@ impl Memory for Desk<'_> {
         self.objects.stands().await
     }
 
-    async fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) -> Result<(), Forgotten> {
+    async fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) {
         while !self.untold.is_empty() && !enough.load(Ordering::Relaxed) {
-            if let Err(error) = self.tell_some(ledger, FEW).await {
-                tracing::debug!(%error, "told later");
-            }
+            self.tell_some(ledger, FEW).await;
         }
-        Ok(())
     }
 
     async fn progress(
@@ -133,7 +127,7 @@ impl Memory for Desk<'_> {
         if self.untold.is_empty() {
             self.untold = self.pending.keys().cloned().collect();
         }
-        self.tell_some(&ledger, PART).await?;
+        self.tell_some(&ledger, PART).await;
         publish_organization(self.context, self.objects, self.desired, &ledger, view).await?;
         self.told = Instant::now();
         Ok(())
@@ -146,7 +140,8 @@ impl<'a> Desk<'a> {
     }
 
     /// Some of what a long pass has found out already: people need not wait for its end, and it waits for few statuses.
-    async fn tell_some(&mut self, ledger: &Ledger, most: usize) -> Result<(), Forgotten> {
+    /// Whoever cannot be told now is told at the end, and stops nothing.
+    async fn tell_some(&mut self, ledger: &Ledger, most: usize) {
         self.objects.release(self.context);
         let mut statuses = Vec::new();
         let mut unfinalized = Vec::new();
@@ -165,8 +160,13 @@ impl<'a> Desk<'a> {
             }
         }
         tell_invites(self.context, self.objects, &statuses).await;
-        self.objects.put_invites(statuses).await?;
-        self.objects.add_finalizers(unfinalized).await
+        let told = match self.objects.put_invites(statuses).await {
+            Ok(()) => self.objects.add_finalizers(unfinalized).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%error, "told later");
+        }
     }
 
     /// Where the plan does not know the UserInvite something is left.

@@ -30,8 +30,8 @@ pub trait Memory: Send {
     fn stands(&mut self) -> impl Future<Output = Result<bool, Forgotten>> + Send;
 
     /// While a roster is read there is time to write what has to be written anyway, until there is `enough` of it.
-    fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool)
-    -> impl Future<Output = Result<(), Forgotten>> + Send;
+    /// Nothing stands on it.
+    fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) -> impl Future<Output = ()> + Send;
 
     /// Told now and then, so that people can watch a long pass.
     fn progress(

@@ -128,7 +128,7 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         looked = matches!(end, End::Look);
         let stop = match end {
             End::Done => continue,
-            End::Look => match look_again(pass).await? {
+            End::Look => match look_again(pass).await {
                 Ok(roster) => {
                     *pass.snapshot = roster;
                     continue;
@@ -144,15 +144,14 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
     }
 }
 
-async fn look_again<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<Result<Snapshot, Unobserved>, Forgotten> {
+async fn look_again<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<Snapshot, Unobserved> {
     let read = AtomicBool::new(false);
     let roster = async {
         let roster = observe_roster(pass.client, pass.snapshot).await;
         read.store(true, Ordering::Relaxed);
         roster
     };
-    let (roster, written) = futures::join!(roster, pass.memory.meanwhile(pass.ledger, &read));
-    written.map(|()| roster)
+    futures::join!(roster, pass.memory.meanwhile(pass.ledger, &read)).0
 }
 
 /// Is this the organization that is remembered, and does it show open invitations?

@@ -128,9 +128,7 @@ impl Memory for Disk {
         Ok(true)
     }
 
-    async fn meanwhile(&mut self, _: &Ledger, _: &AtomicBool) -> Result<(), Forgotten> {
-        Ok(())
-    }
+    async fn meanwhile(&mut self, _: &Ledger, _: &AtomicBool) {}
 
     async fn progress(&mut self, _: &Ledger, _: &Snapshot, _: usize, _: usize) -> Result<(), Forgotten> {
         Ok(())
