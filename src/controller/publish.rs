@@ -3,6 +3,7 @@
 use super::Context;
 use super::objects::{Objects, is_finalized};
 use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
+use crate::engine::apply::Gate;
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
@@ -81,19 +82,33 @@ fn in_parts(names: impl Iterator<Item = String>, size: usize) -> Vec<Vec<String>
     names.chunks(size).map(<[String]>::to_vec).collect()
 }
 
-/// The status of everybody after a pass, or in the middle of one.
+/// How much was told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Told {
+    Everything,
+    /// Somebody waits for an edit that came in meanwhile; the rest is told by the next pass.
+    Part,
+}
+
+/// The status of everybody after a pass, or in the middle of one. Gives way to an edit, and to the end of the process, but
+/// not before something was written: however many edits come, it goes on.
 pub async fn publish(
     context: &Context,
     objects: &mut Objects,
     desired: &Desired,
     ledger: &Ledger,
     view: OrganizationView<'_>,
-) -> Result<(), Forgotten> {
-    let Some(organization) = objects.organization.clone() else { return Ok(()) };
+    gate: &impl Gate,
+) -> Result<Told, Forgotten> {
+    let Some(organization) = objects.organization.clone() else { return Ok(Told::Everything) };
     let now = seconds(Timestamp::now());
     let name = organization.name_any();
+    let mut wrote = false;
     // A few at a time, since the statuses of ten thousand people are large.
     for names in in_parts(objects.living().map(ResourceExt::name_any), PART) {
+        if wrote && !gate.is_open() {
+            return Ok(Told::Part);
+        }
         objects.release(context);
         let mut statuses = Vec::new();
         let mut unfinalized = Vec::new();
@@ -110,12 +125,13 @@ pub async fn publish(
                 statuses.push((key, status));
             }
         }
+        wrote |= !statuses.is_empty() || !unfinalized.is_empty();
         tell_invites(context, objects, &statuses).await;
         objects.put_invites(statuses).await?;
         objects.add_finalizers(unfinalized).await?;
     }
-
-    publish_organization(context, objects, desired, ledger, view).await
+    publish_organization(context, objects, desired, ledger, view).await?;
+    Ok(Told::Everything)
 }
 
 /// The Organization's status alone.

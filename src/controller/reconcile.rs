@@ -7,7 +7,7 @@ use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
-use super::publish::{introduce, publish, remember};
+use super::publish::{Told, introduce, publish, remember};
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
@@ -43,6 +43,16 @@ pub enum Next {
     WhenWoken,
     /// Nobody refers to this Organization any more.
     Never,
+}
+
+impl Next {
+    /// As it is once everybody was told; until then, again at once.
+    fn once(self, told: Told) -> Self {
+        match told {
+            Told::Everything => self,
+            Told::Part => Self::After(Duration::ZERO),
+        }
+    }
 }
 
 /// What a task keeps from pass to pass. Losing it costs a read of the roster.
@@ -120,8 +130,8 @@ async fn stages(
     let handed = hand_over(context, objects, ledger).await?;
     let desired = &desired(organization, objects.living());
     if organization.spec.suspend {
-        publish(context, objects, desired, ledger, OrganizationView::default()).await?;
-        return Ok(Next::WhenWoken);
+        let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;
+        return Ok(Next::WhenWoken.once(told));
     }
     let pass = Pass { context, organization, desired, gate, handed_over_all: handed.waiting.is_empty() };
     pass.run(state, objects, ledger).await
@@ -227,7 +237,7 @@ impl Pass<'_> {
             target_changed,
             ..Default::default()
         };
-        publish(self.context, objects, self.desired, ledger, view).await?;
+        let told = publish(self.context, objects, self.desired, ledger, view, &self.gate).await?;
         server.told = Instant::now();
         let resync = server.until_resync();
         let due = plan.due.map(until);
@@ -252,7 +262,7 @@ impl Pass<'_> {
         if problem.is_none() {
             state.session.recovered();
         }
-        Ok(Next::After([Some(resync), due, wait, full].into_iter().flatten().min().unwrap_or(resync)))
+        Ok(Next::After([Some(resync), due, wait, full].into_iter().flatten().min().unwrap_or(resync)).once(told))
     }
 
     /// What spec and referred objects say, without any traffic to the server.
@@ -270,11 +280,12 @@ impl Pass<'_> {
         ledger: &Ledger,
         problem: Problem,
     ) -> Result<Next, Forgotten> {
-        self.tell_problem(state, objects, ledger, &problem).await?;
-        Ok(match problem.kind {
+        let told = self.tell_problem(state, objects, ledger, &problem).await?;
+        let next = match problem.kind {
             Kind::Waiting | Kind::Terminal => Next::WhenWoken,
             Kind::Transient => Next::After(UNREAD_AGAIN),
-        })
+        };
+        Ok(next.once(told))
     }
 
     async fn tell_problem(
@@ -283,10 +294,10 @@ impl Pass<'_> {
         objects: &mut Objects,
         ledger: &Ledger,
         problem: &Problem,
-    ) -> Result<(), Forgotten> {
+    ) -> Result<Told, Forgotten> {
         tracing::info!(organization = %state.key, reason = problem.reason, message = problem.message, "cannot act");
         let view = OrganizationView { problem: Some(problem), ..Default::default() };
-        publish(self.context, objects, self.desired, ledger, view).await
+        publish(self.context, objects, self.desired, ledger, view, &self.gate).await
     }
 
     async fn give_up(
@@ -296,8 +307,8 @@ impl Pass<'_> {
         ledger: &Ledger,
         problem: Problem,
     ) -> Result<Next, Forgotten> {
-        self.tell_problem(state, objects, ledger, &problem).await?;
-        Ok(Next::After(state.session.block(self.organization, problem)))
+        let told = self.tell_problem(state, objects, ledger, &problem).await?;
+        Ok(Next::After(state.session.block(self.organization, problem)).once(told))
     }
 
     /// The annotation `labelstudio.rs/reconcile` has a value that was not handled yet.

@@ -13,6 +13,9 @@ const WRITES_PER_READ: u32 = 4;
 const SLOWEST: f64 = 0.01;
 const FASTEST: f64 = 10_000.0;
 
+/// A grant that came late by at most this part of an interval brings the next one no later.
+const MOST_LATE: u32 = 4;
+
 pub(super) type Ticket = u64;
 pub(super) type Handle = u64;
 
@@ -41,8 +44,14 @@ struct Allowance {
 struct Organization {
     /// By handle, oldest first. The newest counts: an edit takes effect at once, while requests still hold the old.
     limits: BTreeMap<Handle, Limit>,
-    writes: VecDeque<Ticket>,
-    reads: VecDeque<Ticket>,
+    writes: VecDeque<Waiting>,
+    reads: VecDeque<Waiting>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    ticket: Ticket,
+    since: Duration,
 }
 
 impl Bucket {
@@ -63,23 +72,23 @@ impl Bucket {
         self.adjust(now);
     }
 
-    pub(super) fn enqueue(&mut self, organization: &str, lane: Lane, ticket: Ticket) {
+    pub(super) fn enqueue(&mut self, organization: &str, lane: Lane, ticket: Ticket, since: Duration) {
         let entry = self.organizations.entry(organization.to_owned()).or_default();
-        entry.queue(lane).push_back(ticket);
+        entry.queue(lane).push_back(Waiting { ticket, since });
     }
 
     /// Takes somebody who gave up out of the queue. Nothing happens if the ticket was granted already.
     pub(super) fn withdraw(&mut self, organization: &str, lane: Lane, ticket: Ticket) {
         if let Some(entry) = self.organizations.get_mut(organization) {
-            entry.queue(lane).retain(|waiting| *waiting != ticket);
+            entry.queue(lane).retain(|waiting| waiting.ticket != ticket);
         }
     }
 
     /// Takes somebody out, whichever queue it is.
     pub(super) fn forget(&mut self, ticket: Ticket) {
         for entry in self.organizations.values_mut() {
-            entry.writes.retain(|waiting| *waiting != ticket);
-            entry.reads.retain(|waiting| *waiting != ticket);
+            entry.writes.retain(|waiting| waiting.ticket != ticket);
+            entry.reads.retain(|waiting| waiting.ticket != ticket);
         }
     }
 
@@ -96,17 +105,20 @@ impl Bucket {
 
     /// Lets one start, if the time has come: a write before a read, but every fifth a read; organizations in turn.
     pub(super) fn grant(&mut self, now: Duration) -> Option<Ticket> {
-        if self.free_at() > now {
+        let free_at = self.free_at();
+        if free_at > now {
             return None;
         }
-        let ticket = if self.writes_in_a_row >= WRITES_PER_READ {
+        let Waiting { ticket, since } = if self.writes_in_a_row >= WRITES_PER_READ {
             self.take(Lane::Read).or_else(|| self.take(Lane::Write))
         } else {
             self.take(Lane::Write).or_else(|| self.take(Lane::Read))
         }?;
         if let Some(Allowance { interval, .. }) = self.allowance {
-            // Counted from now, not from when it was due: a late grant never brings the next one closer.
-            self.full_at = self.full_at.max(now) + interval;
+            // Counted from when it was due, else each late timer would slow the pace a little. Only where somebody waited
+            // for it, and only so far: time in which nobody asked is not made up for.
+            let late = now.saturating_sub(free_at.max(since)).min(interval / MOST_LATE);
+            self.full_at = self.full_at.max(now.saturating_sub(late)) + interval;
         }
         self.last_grant = Some(now);
         Some(ticket)
@@ -122,7 +134,7 @@ impl Bucket {
         self.full_at.saturating_sub(ahead).max(self.paused_until)
     }
 
-    fn take(&mut self, lane: Lane) -> Option<Ticket> {
+    fn take(&mut self, lane: Lane) -> Option<Waiting> {
         let last = match lane {
             Lane::Write => &self.last_writer,
             Lane::Read => &self.last_reader,
@@ -139,7 +151,7 @@ impl Bucket {
             .fold(Next::default(), |next, name| next.consider(name, last))
             .name()?
             .to_owned();
-        let ticket = self.organizations.get_mut(&name)?.queue(lane).pop_front()?;
+        let waiting = self.organizations.get_mut(&name)?.queue(lane).pop_front()?;
         match lane {
             Lane::Write => {
                 self.writes_in_a_row = (self.writes_in_a_row + 1).min(WRITES_PER_READ);
@@ -150,7 +162,7 @@ impl Bucket {
                 self.last_reader = name;
             }
         }
-        Some(ticket)
+        Some(waiting)
     }
 
     /// Applies the smallest limit. What was spent under the old one is spent under the new one.
@@ -181,7 +193,7 @@ impl Bucket {
 }
 
 impl Organization {
-    fn queue(&mut self, lane: Lane) -> &mut VecDeque<Ticket> {
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
         match lane {
             Lane::Write => &mut self.writes,
             Lane::Read => &mut self.reads,
@@ -255,7 +267,7 @@ mod tests {
     #[test]
     fn at_a_burst_of_one_no_two_are_closer_than_the_interval_and_no_second_holds_fifteen() {
         let mut bucket = bucket(&[(A, limit(14.0, 1))]);
-        (0..200).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..200).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         let times: Vec<Duration> = drain(&mut bucket, Duration::ZERO).iter().map(|(_, at)| *at).collect();
         assert_eq!(times.len(), 200);
         let interval = Duration::from_secs_f64(1.0 / 14.0);
@@ -267,22 +279,35 @@ mod tests {
     }
 
     #[test]
-    fn a_late_grant_does_not_bring_the_next_one_closer() {
+    fn a_late_timer_does_not_slow_the_pace_and_a_very_late_one_makes_up_for_a_quarter_of_an_interval() {
         let mut bucket = bucket(&[(A, limit(10.0, 1))]);
-        (0..3).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..4).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         assert!(bucket.grant(ms(0)).is_some());
         assert!(bucket.grant(ms(99)).is_none());
-        assert!(bucket.grant(ms(180)).is_some());
-        assert_eq!(bucket.next_at(), Some(ms(280)));
+        assert!(bucket.grant(ms(102)).is_some());
+        assert_eq!(bucket.next_at(), Some(ms(200)));
+        assert!(bucket.grant(ms(290)).is_some());
+        assert_eq!(bucket.next_at(), Some(ms(365)));
+    }
+
+    #[test]
+    fn time_in_which_nobody_asked_is_not_made_up_for() {
+        let mut bucket = bucket(&[(A, limit(10.0, 1))]);
+        bucket.enqueue(A, Lane::Write, 0, ms(0));
+        assert!(bucket.grant(ms(0)).is_some());
+        bucket.enqueue(A, Lane::Write, 1, ms(120));
+        assert!(bucket.grant(ms(120)).is_some());
+        bucket.enqueue(A, Lane::Write, 2, ms(120));
+        assert_eq!(bucket.next_at(), Some(ms(220)));
     }
 
     #[test]
     fn a_burst_is_spent_at_once_and_fills_again_while_nobody_asks() {
         let mut bucket = bucket(&[(A, limit(10.0, 3))]);
-        (0..5).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..5).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         let times: Vec<u128> = drain(&mut bucket, ms(0)).iter().map(|(_, at)| at.as_millis()).collect();
         assert_eq!(times, [0, 0, 0, 100, 200]);
-        (5..9).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (5..9).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(10_000)));
         let times: Vec<u128> = drain(&mut bucket, ms(10_000)).iter().map(|(_, at)| at.as_millis()).collect();
         assert_eq!(times, [10_000, 10_000, 10_000, 10_100]);
     }
@@ -290,8 +315,8 @@ mod tests {
     #[test]
     fn writes_go_first_but_every_fifth_is_a_read() {
         let mut bucket = bucket(&[(A, limit(10.0, 1))]);
-        (0..10).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
-        (100..103).for_each(|ticket| bucket.enqueue(A, Lane::Read, ticket));
+        (0..10).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
+        (100..103).for_each(|ticket| bucket.enqueue(A, Lane::Read, ticket, ms(0)));
         let order = tickets(&drain(&mut bucket, ms(0)));
         assert_eq!(order, [0, 1, 2, 3, 100, 4, 5, 6, 7, 101, 8, 9, 102]);
     }
@@ -299,16 +324,16 @@ mod tests {
     #[test]
     fn organizations_are_served_in_turn_however_much_one_of_them_asks() {
         let mut bucket = bucket(&[(A, limit(10.0, 1)), (B, limit(10.0, 1)), ("c", limit(10.0, 1))]);
-        (0..4).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
-        (10..12).for_each(|ticket| bucket.enqueue(B, Lane::Write, ticket));
-        bucket.enqueue("c", Lane::Write, 20);
+        (0..4).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
+        (10..12).for_each(|ticket| bucket.enqueue(B, Lane::Write, ticket, ms(0)));
+        bucket.enqueue("c", Lane::Write, 20, ms(0));
         assert_eq!(tickets(&drain(&mut bucket, ms(0))), [0, 10, 20, 1, 11, 2, 3]);
     }
 
     #[test]
     fn the_smallest_limit_counts_until_its_organization_leaves() {
         let mut bucket = bucket(&[(A, limit(100.0, 10)), (B, limit(2.0, 1))]);
-        (0..4).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..4).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         assert_eq!(bucket.grant(ms(0)), Some(0));
         assert_eq!(bucket.next_at(), Some(ms(500)));
         bucket.leave(B, 2, ms(0));
@@ -319,7 +344,7 @@ mod tests {
     #[test]
     fn a_lower_limit_counts_from_the_last_grant() {
         let mut bucket = bucket(&[(A, limit(100.0, 1))]);
-        (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         assert_eq!(bucket.grant(ms(0)), Some(0));
         bucket.admit(B, 9, limit(1.0, 1), ms(8));
         assert!(bucket.next_at() >= Some(ms(1000)));
@@ -328,7 +353,7 @@ mod tests {
     #[test]
     fn the_newest_limit_of_an_organization_replaces_its_older_ones() {
         let mut bucket = bucket(&[(A, limit(1.0, 1)), (A, limit(10.0, 1))]);
-        (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         assert_eq!(bucket.grant(ms(0)), Some(0));
         assert_eq!(bucket.next_at(), Some(ms(100)));
         // The old place goes later; the new one stays.
@@ -339,7 +364,7 @@ mod tests {
     #[test]
     fn a_pause_holds_everybody_and_a_shorter_one_does_not_shorten_it() {
         let mut bucket = bucket(&[(A, limit(10.0, 5)), (B, limit(10.0, 5))]);
-        bucket.enqueue(B, Lane::Read, 1);
+        bucket.enqueue(B, Lane::Read, 1, ms(0));
         bucket.pause(ms(5000));
         bucket.pause(ms(1000));
         assert_eq!(bucket.next_at(), Some(ms(5000)));
@@ -350,7 +375,7 @@ mod tests {
     #[test]
     fn who_gives_up_takes_no_turn() {
         let mut bucket = bucket(&[(A, limit(10.0, 1))]);
-        (0..3).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+        (0..3).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
         bucket.withdraw(A, Lane::Write, 0);
         bucket.forget(1);
         assert_eq!(tickets(&drain(&mut bucket, ms(0))), [2]);
@@ -360,7 +385,7 @@ mod tests {
     #[test]
     fn a_bucket_is_forgotten_only_when_nothing_is_owed() {
         let mut bucket = bucket(&[(A, limit(1.0, 1))]);
-        bucket.enqueue(A, Lane::Write, 0);
+        bucket.enqueue(A, Lane::Write, 0, ms(0));
         assert_eq!(bucket.grant(ms(0)), Some(0));
         assert!(!bucket.is_idle(ms(5000)), "somebody has a place");
         bucket.leave(A, 1, ms(1));
@@ -374,7 +399,7 @@ mod tests {
     fn absurd_limits_are_brought_to_a_bound() {
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let mut bucket = bucket(&[(A, limit(rate, 0))]);
-            (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket));
+            (0..2).for_each(|ticket| bucket.enqueue(A, Lane::Write, ticket, ms(0)));
             assert_eq!(drain(&mut bucket, ms(0)).len(), 2, "{rate}");
         }
     }
