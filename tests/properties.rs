@@ -52,9 +52,9 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, rng_seed, failure_persistence: None, max_shrink_iters: 60, ..usual }
 }
 
-/// Enough newcomers for three mails in a row, which share their marks; somebody else is invited already.
-fn three_mails() -> Scene {
-    let emails = |from: usize| (from..from + 65).map(|n| format!("many{n:03}@example.com")).collect();
+/// Newcomers of two manifests; somebody else is invited already, so that mails in a row share their marks.
+fn newcomers(each: usize) -> Scene {
+    let emails = |from: usize| (from..from + each).map(|n| format!("many{n:04}@example.com")).collect();
     let manifest = |name: &str, from| Manifest {
         name: name.to_owned(),
         role: InviteRole::Annotator,
@@ -63,8 +63,9 @@ fn three_mails() -> Scene {
     };
     Scene {
         members: Vec::new(),
-        manifests: vec![manifest("first", 0), manifest("second", 65)],
+        manifests: vec![manifest("first", 0), manifest("second", each)],
         edit: None,
+        deletes: false,
         guest: true,
         count_fits: true,
         promise_shown: false,
@@ -81,12 +82,24 @@ fn a_crash_anywhere_among_mails_that_share_a_mark_mails_everybody_exactly_once()
     let requests = (1..=10).map(Trouble::KilledAtRequest);
     for trouble in writes.chain(requests) {
         run(async {
-            let stage = Stage::play(&three_mails(), true, std::slice::from_ref(&trouble)).await;
+            let stage = Stage::play(&newcomers(65), true, std::slice::from_ref(&trouble)).await;
             let mails = stage.ending().mails;
             assert_eq!(mails.len(), 130, "{trouble:?}");
             assert!(mails.values().all(|mails| *mails == 1), "{trouble:?}: {mails:?}");
         });
     }
+}
+
+/// However fast the mails leave and however slowly their outcomes are stored: what a crash may leave in doubt is bounded.
+#[test]
+fn a_mark_names_at_most_500_addresses() {
+    run(async {
+        let stage = Stage::play(&newcomers(600), true, &[]).await;
+        assert_eq!(stage.ending().mails.len(), 1200);
+        let longest = stage.disk.longest_mark;
+        assert!((400..=500).contains(&longest), "{longest}");
+        assert_eq!(stage.disk.stored.organization.in_flight, None);
+    });
 }
 
 proptest! {
@@ -98,7 +111,7 @@ proptest! {
             let mut stage = Stage::play(&scene, shows, &[]).await;
             let ending = stage.ending();
             stage.simulator.clear_journal();
-            stage.live(scene.editions().last().unwrap(), None).await;
+            stage.live(scene.editions().last().unwrap(), &[], None).await;
             assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
             assert_eq!(stage.ending(), ending);
         });

@@ -5,7 +5,7 @@
 //! shown an open invitation before; else it is held as unconfirmed and a person decides.
 
 use super::ledger::{Ledger, MarkSeen};
-use super::outcome::people_mut;
+use super::outcome::{forget_revocation, people_mut};
 use super::plan::must_depart;
 use super::snapshot::{Snapshot, is_invited};
 use crate::label_studio::{Boottime, Member};
@@ -128,6 +128,7 @@ fn never_sent(ledger: &mut Ledger, email: &str, marked: &Time) {
 }
 
 fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, mark: &InFlight, now: Timestamp) {
+    forget_revocation(ledger, email);
     record(ledger, claim, email, &mark.started_at, now, |person| {
         person.role = mark.role.clone().or(person.role.take());
         person.state = PersonState::Invited;
@@ -173,9 +174,13 @@ fn record(
         memory.users.insert(email.to_owned(), person.into());
         return;
     }
-    let departs = |d: &Departure| d.users.iter().any(|u| crate::resources::folded(&u.email) == email);
-    let drops = ledger.invites.values().filter_map(|memory| memory.users.get(email)).any(|person| must_depart(person));
-    if !drops && !ledger.departures.iter().any(departs) {
+    let mut known = false;
+    for person in people_mut(ledger, email).filter(|person| must_depart(person) || person.reason.is_none()) {
+        known = true;
+        person.invited_at.get_or_insert_with(|| at.clone());
+        person.state = PersonState::Leaving;
+    }
+    if !known {
         let mut person = sent(Person::new(email, PersonState::Leaving));
         change(&mut person);
         person.invited_at = Some(at.clone());

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod desired;
+pub mod hand_over;
 pub mod ledger;
 pub mod mark;
 pub mod memory;

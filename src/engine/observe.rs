@@ -32,15 +32,22 @@ pub async fn observe<T>(
     meanwhile: impl AsyncFnOnce(&Target, &AtomicBool) -> T,
 ) -> Result<(Snapshot, T), Unobserved> {
     let recognized = recognize(client, spec).await?;
-    let read = AtomicBool::new(false);
-    let roster = async {
-        let roster = read_roster(client, recognized.target.organization_id).await;
-        read.store(true, Ordering::Relaxed);
-        roster
-    };
-    let (roster, done) = futures::join!(roster, meanwhile(&recognized.target, &read));
+    let target = &recognized.target;
+    let roster = read_roster(client, target.organization_id);
+    let (roster, done) = beside(roster, async |enough| meanwhile(target, enough).await).await;
     let (members, completeness, begun) = roster?;
     Ok((Snapshot::new(Found { completeness, begun, members, ..recognized }), done))
+}
+
+/// Does something else while it reads, which is to begin nothing more once there is `enough`.
+pub async fn beside<R, T>(read: impl Future<Output = R>, other: impl AsyncFnOnce(&AtomicBool) -> T) -> (R, T) {
+    let enough = AtomicBool::new(false);
+    let read = async {
+        let result = read.await;
+        enough.store(true, Ordering::Relaxed);
+        result
+    };
+    futures::join!(read, other(&enough))
 }
 
 /// Everything but the people.

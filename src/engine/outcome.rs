@@ -71,7 +71,7 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
     end_request(ledger, clock);
     for Guest { invite, email } in guests {
         snapshot.fold_invitation(email);
-        ledger.passing.revoked.remove(email);
+        forget_revocation(ledger, email);
         // Only an invitation sent anew, which goes alone, has something to take over.
         let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
         let memory = ledger.invites.entry(invite.clone()).or_default();
@@ -87,6 +87,12 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
         person.message = None;
         memory.users.insert(email.clone(), person.into());
     }
+}
+
+/// A new mail went out: what was found out when an earlier invitation was revoked says nothing of this one.
+pub fn forget_revocation(ledger: &mut Ledger, email: &str) {
+    ledger.passing.revoked.remove(email);
+    ledger.passing.nothing_open.remove(email);
 }
 
 /// An invitation that could not be replaced since none was found open; whether one is, nobody knows.

@@ -6,7 +6,7 @@ use super::desired::Desired;
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
-use super::observe::{Unobserved, confirm, greet, observe_roster};
+use super::observe::{Unobserved, beside, confirm, greet, observe_roster};
 use super::outcome;
 use super::plan::{Action, Circumstances, Guest, Plan, plan};
 use super::reinvite::release_reinvited;
@@ -18,7 +18,6 @@ use crate::label_studio::{Boottime, Client, Edition, Error, Role};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
@@ -145,13 +144,9 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
 }
 
 async fn look_again<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<Snapshot, Unobserved> {
-    let read = AtomicBool::new(false);
-    let roster = async {
-        let roster = observe_roster(pass.client, pass.snapshot).await;
-        read.store(true, Ordering::Relaxed);
-        roster
-    };
-    futures::join!(roster, pass.memory.meanwhile(pass.ledger, &read)).0
+    let Pass { client, snapshot, ledger, memory, .. } = pass;
+    let roster = observe_roster(client, snapshot);
+    beside(roster, async |enough| memory.meanwhile(ledger, enough).await).await.0
 }
 
 /// Is this the organization that is remembered, and does it show open invitations?

@@ -1,11 +1,13 @@
 //! The memory of the controller without its API server: each write is one point at which it may go wrong.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use label_studio_operator::engine::hand_over::hand_over;
 use label_studio_operator::engine::ledger::{InviteMemory, Ledger};
 use label_studio_operator::engine::memory::{Concerned, Forgotten, Memory};
 use label_studio_operator::engine::plan::{Guest, Plan};
 use label_studio_operator::engine::snapshot::Snapshot;
-use label_studio_operator::resources::{OrganizationStatus, UserInviteStatus};
+use label_studio_operator::resources::{OrganizationStatus, UserInvite, UserInviteStatus, seconds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Disk {
     pub stored: Stored,
     pub writes: usize,
+    /// Addresses of the longest mark that was ever stored.
+    pub longest_mark: usize,
     /// The write that goes wrong: which, whether it is stored, whether the process dies of it.
     pub doomed: Option<(usize, bool, bool)>,
     pub died: Arc<AtomicBool>,
@@ -74,8 +78,37 @@ impl Disk {
         self.remember(ledger).await
     }
 
+    /// What the controller does with a UserInvite that is being deleted. Its status goes with its finalizer.
+    pub async fn bury(&mut self, ledger: &mut Ledger, deleted: Vec<UserInvite>) -> Result<(), Forgotten> {
+        let (dying, gone): (Vec<_>, Vec<_>) =
+            deleted.into_iter().partition(|invite| self.stored.finalized.contains(&invite.name_any()));
+        for name in gone.iter().map(ResourceExt::name_any) {
+            ledger.invites.remove(&name);
+            self.stored.invites.remove(&name);
+        }
+        if dying.is_empty() {
+            return Ok(());
+        }
+        for invite in &dying {
+            assert!(hand_over(ledger, invite, seconds(Timestamp::now())));
+        }
+        self.remember(ledger).await?;
+        for name in dying.iter().map(ResourceExt::name_any) {
+            ledger.invites.remove(&name);
+            self.write(|stored| {
+                stored.finalized.remove(&name);
+                stored.invites.remove(&name);
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// As if what stands had been written a minute ago.
     pub fn grow_old(&mut self) {
+        for departure in &mut self.stored.organization.departures {
+            departure.since.0 -= SignedDuration::from_mins(1);
+        }
         let people = self.stored.invites.values_mut().flat_map(|status| &mut status.users).map(Arc::make_mut);
         let times = people.flat_map(|person| [&mut person.invited_at, &mut person.since, &mut person.seat_since]);
         for time in times.flatten() {
@@ -113,6 +146,7 @@ impl Memory for Disk {
             approval: ledger.approval.clone(),
             ..OrganizationStatus::default()
         };
+        self.longest_mark = self.longest_mark.max(status.in_flight.as_ref().map_or(0, |mark| mark.emails.len()));
         self.write(|stored| stored.organization = status).await
     }
 

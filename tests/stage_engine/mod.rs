@@ -12,6 +12,7 @@ pub use scene::{Manifest, Scene, Trouble, crashes, faults, scenes};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
 use label_studio_operator::engine::apply::Gate;
 use label_studio_operator::engine::desired::desired;
 use label_studio_operator::engine::ledger::{Ledger, Passing};
@@ -116,17 +117,21 @@ impl Stage {
     }
 
     pub async fn play_editions(&mut self, editions: &[Vec<Manifest>], troubles: &[Trouble]) {
+        let mut before: &[Manifest] = &[];
         for (number, manifests) in editions.iter().enumerate() {
             self.disk.grow_old();
+            let stays = |manifest: &&Manifest| manifests.iter().any(|other| other.name == manifest.name);
+            let deleted: Vec<Manifest> = before.iter().filter(|manifest| !stays(manifest)).cloned().collect();
             for trouble in troubles.iter().skip(number).step_by(editions.len()) {
-                self.live(manifests, Some(trouble)).await;
+                self.live(manifests, &deleted, Some(trouble)).await;
             }
-            self.live(manifests, None).await;
+            self.live(manifests, &deleted, None).await;
+            before = manifests;
         }
     }
 
     /// One life of the process: until all is done, or until it is killed.
-    pub async fn live(&mut self, manifests: &[Manifest], trouble: Option<&Trouble>) {
+    pub async fn live(&mut self, manifests: &[Manifest], deleted: &[Manifest], trouble: Option<&Trouble>) {
         let died = Arc::new(AtomicBool::new(false));
         self.disk.died = Arc::clone(&died);
         let mut last_request = usize::MAX;
@@ -144,7 +149,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests);
+        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests, deleted);
         tokio::select! {
             biased;
             () = death => {}
@@ -172,16 +177,27 @@ impl Stage {
 }
 
 /// Pass after pass until nothing is left to do. What a process knows besides its status lives as long as this.
-async fn passes(client: &Client, spec: &OrganizationSpec, fresh: Duration, disk: &mut Disk, manifests: &[Manifest]) {
+async fn passes(
+    client: &Client,
+    spec: &OrganizationSpec,
+    fresh: Duration,
+    disk: &mut Disk,
+    manifests: &[Manifest],
+    deleted: &[Manifest],
+) {
     let organization = Organization::new("acme", spec.clone());
     let mut passing = Passing::default();
     let mut last = String::new();
     for _ in 0..MOST_PASSES {
-        let invites: Vec<UserInvite> = manifests.iter().map(|manifest| object(manifest, &disk.stored)).collect();
-        let statuses = invites.iter().map(|invite| (invite.metadata.name.clone().unwrap(), invite.status.clone()));
+        let objects =
+            |manifests: &[Manifest]| manifests.iter().map(|manifest| object(manifest, &disk.stored)).collect();
+        let (invites, deleted): (Vec<UserInvite>, Vec<UserInvite>) = (objects(manifests), objects(deleted));
+        let statuses = invites.iter().chain(&deleted).map(|invite| (invite.name_any(), invite.status.clone()));
         let mut ledger = Ledger::read(Some(&disk.stored.organization), statuses, std::mem::take(&mut passing));
         let mut pause = Duration::from_millis(5);
-        if let Ok((mut snapshot, ())) = observe(client, spec, async |_, _| ()).await {
+        if disk.bury(&mut ledger, deleted).await.is_ok()
+            && let Ok((mut snapshot, ())) = observe(client, spec, async |_, _| ()).await
+        {
             let mut pass = Pass {
                 client,
                 desired: &desired(&organization, &invites),
@@ -203,7 +219,9 @@ async fn passes(client: &Client, spec: &OrganizationSpec, fresh: Duration, disk:
                 match stop {
                     // What is due in a moment is done at once.
                     Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon) => {}
+                    // Whoever departs has a while to be taken back.
                     Stop::Settled { wait: None } if plan.is_done() => return,
+                    Stop::Settled { wait: None } if plan.due.is_some() => disk.grow_old(),
                     Stop::Settled { wait } => pause = wait.unwrap_or(pause),
                     Stop::Failed(error) => pause = error.retry_after().unwrap_or(pause),
                     Stop::TargetChanged(changed) => panic!("{changed}"),

@@ -12,8 +12,10 @@ pub struct Scene {
     /// Code of a role, and whether it is only promised by an invitation that somebody sent by hand.
     pub members: Vec<(&'static str, bool)>,
     pub manifests: Vec<Manifest>,
-    /// New roles, and by how many places the lists move on to other manifests. Nobody is dropped.
+    /// New roles, and by how many places the lists move on to other manifests.
     pub edit: Option<(Vec<InviteRole>, usize)>,
+    /// The first manifest is deleted by the edit.
+    pub deletes: bool,
     /// An open invitation that nobody claims, so that the server has shown one from the start.
     pub guest: bool,
     pub promise_shown: bool,
@@ -69,12 +71,13 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
         manifests
     });
     let edit = (prop::collection::vec(select(ROLES.to_vec()), 4), 0..4_usize);
-    let switches = any::<[bool; 3]>();
+    let switches = any::<[bool; 4]>();
     (prop::collection::vec(member, 0..=12), manifests, prop::option::of(edit), switches).prop_map(
-        |(members, manifests, edit, [guest, promise_shown, stale])| Scene {
+        |(members, manifests, edit, [guest, promise_shown, stale, deletes])| Scene {
             members,
             manifests,
             edit,
+            deletes,
             guest,
             promise_shown,
             stale,
@@ -92,6 +95,9 @@ impl Scene {
             for (number, manifest) in edited.iter_mut().enumerate() {
                 manifest.role = roles[number];
                 manifest.emails.clone_from(&self.manifests[(number + shift) % self.manifests.len()].emails);
+            }
+            if self.deletes {
+                edited.remove(0);
             }
             editions.push(edited);
         }

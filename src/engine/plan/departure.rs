@@ -15,11 +15,10 @@ pub const GRACE: SignedDuration = SignedDuration::from_secs(30);
 /// An address that stands in a UserInvite's memory and no longer in its list.
 pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: &mut Option<Timestamp>) -> Decision {
     if let Some(taker) = view.desired.claimant(email) {
-        // Kept until the taker's own entry is stored: a crash in between must not forget that a mail was sent.
-        if taker.stored.contains(email) || !must_depart(person) {
-            return Decision::Forget;
-        }
-        wait_for_taker(view, taker, email, due);
+        return taken_back(view, taker, email, person, due);
+    }
+    if invite.policy == DeletionPolicy::Retain && view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
+        // Who forgets them now could only guess the policy when the mark is settled.
         return Decision::Wait(None);
     }
     if !must_depart(person) || invite.policy == DeletionPolicy::Retain {
@@ -39,11 +38,7 @@ pub fn handed_over(
     due: &mut Option<Timestamp>,
 ) -> Decision {
     if let Some(taker) = view.desired.claimant(email) {
-        if taker.stored.contains(email) {
-            return Decision::Forget;
-        }
-        wait_for_taker(view, taker, email, due);
-        return Decision::Wait(None);
+        return taken_back(view, taker, email, person, due);
     }
     if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         return Decision::Wait(None);
@@ -57,6 +52,17 @@ pub fn handed_over(
         return Decision::Forget;
     }
     depart(view, email, person, gone.policy, gone.since.0, due)
+}
+
+/// A claim elsewhere takes over. The entry is kept until the taker's own is stored: a crash in between must not forget that
+/// a mail was sent.
+fn taken_back(view: &View, taker: &Invite, email: &str, person: &Person, due: &mut Option<Timestamp>) -> Decision {
+    let says_something = must_depart(person) && (person.may_have_been_mailed() || view.ledger.is_marked(email));
+    if taker.stored.contains(email) || !says_something {
+        return Decision::Forget;
+    }
+    wait_for_taker(view, taker, email, due);
+    Decision::Wait(None)
 }
 
 /// Whether the claim was ever effective: only then is there something to take back.

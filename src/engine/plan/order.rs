@@ -1,5 +1,5 @@
-//! Which step comes first: the title, then what frees seats, then the UserInvite with the fewest steps left, so that
-//! one person's edit overtakes a mass change. Invitations for the same role share one request.
+//! Which step comes first: the title, then what frees seats, then the UserInvite with the fewest steps left, those known
+//! before new ones, so that one person's edit overtakes a mass change. Invitations for the same role share one request.
 
 use super::{Action, Candidate, Cause, Guest, Plan, Step, View};
 use crate::engine::visibility::must_look_after_first_mail;
@@ -18,7 +18,8 @@ pub fn order(view: &View, plan: &mut Plan, candidates: Vec<Candidate>) {
     let mut rest = rest;
     rest.sort_by_cached_key(|candidate| {
         let invite = invite_name(&candidate.cause);
-        (plan.pending.get(&invite).copied().unwrap_or_default(), invite, candidate.email.clone())
+        let pending = plan.pending.get(&invite).copied().unwrap_or_default();
+        (pending, is_new(view, &invite), invite, candidate.email.clone())
     });
     steps.extend(batched(view, plan, rest));
     plan.steps = steps;
@@ -30,6 +31,12 @@ fn is_first(action: &Action) -> bool {
 
 fn first_key(candidate: &Candidate) -> (bool, &Cause, &str) {
     (!matches!(candidate.action, Action::SetTitle { .. }), &candidate.cause, &candidate.email)
+}
+
+/// Nobody of it was ever reached: of as many steps, an edit goes before a mass of new manifests.
+fn is_new(view: &View, invite: &str) -> bool {
+    let known = view.ledger.invites.get(invite);
+    known.is_none_or(|memory| !memory.users.values().any(|person| person.was_reached()))
 }
 
 fn step(candidate: Candidate) -> Step {

@@ -33,7 +33,7 @@ pub fn decide(
     let remembered = || view.remembered_elsewhere(&invite.name, email);
     let before = own.filter(|p| p.may_have_been_mailed()).or_else(remembered).or(own);
     let subject = Subject { view, invite, email, typed, before, member: view.member(email) };
-    if own.is_none() && full {
+    if full && own.is_none_or(|person| person.is_held_for(HeldReason::DeparturesFull)) {
         return subject.hold(
             HeldReason::DeparturesFull,
             "1,000 addresses dropped from this UserInvite still wait for their departure: this one waits for them",

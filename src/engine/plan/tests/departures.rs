@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// Somebody with an open invitation, dropped from the list and past the grace.
+fn dropped() -> World {
+    let mut world = invited("new@example.com", "Annotator");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.settle();
+    world.later(30);
+    world
+}
+
 #[test]
 fn an_empty_roster_removes_and_invites_nobody() {
     let mut world = World::in_sync();
@@ -73,12 +82,9 @@ fn a_move_to_another_manifest_is_a_role_change_and_no_departure() {
 
 #[test]
 fn a_hidden_invitation_is_revoked_blindly_on_departure_once() {
-    let mut world = invited("new@example.com", "Annotator");
+    let mut world = dropped();
     world.ledger.invitations_visible = Some(false);
     world.members.retain(|m| m.email != "new@example.com");
-    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
-    world.settle();
-    world.later(30);
     let plan = world.plan();
     assert_eq!(plan.steps[0].action, Action::Revoke { email: "new@example.com".to_owned(), blind: true });
     let mut snapshot = world.snapshot();
@@ -100,20 +106,14 @@ fn whoever_is_held_before_a_role_change_is_remembered_for_the_departure() {
 
 #[test]
 fn an_open_invitation_is_looked_at_before_it_is_revoked_by_an_old_roster() {
-    let mut world = invited("new@example.com", "Annotator");
-    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
-    world.settle();
-    world.later(30);
+    let mut world = dropped();
     world.fresh = false;
     assert_eq!(world.plan().stale, ["new@example.com"]);
 }
 
 #[test]
 fn nothing_to_revoke_means_look_again_and_not_gone() {
-    let mut world = invited("new@example.com", "Annotator");
-    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
-    world.settle();
-    world.later(30);
+    let mut world = dropped();
     outcome::nothing_open(&mut world.ledger, "new@example.com");
     // The next roster shows that the person had accepted.
     world.change_member("new@example.com", |m| m.invitation = InvitationState::Accepted);

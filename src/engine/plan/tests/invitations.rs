@@ -140,6 +140,19 @@ fn one_persons_edit_overtakes_a_mass_change() {
 }
 
 #[test]
+fn an_edit_of_somebody_known_overtakes_a_mass_of_new_manifests_of_one_person_each() {
+    let mut world = World::in_sync();
+    for n in 0..200 {
+        world.invite(&format!("a{n:03}"), InviteRole::Annotator, &[format!("a{n:03}@example.com")]);
+    }
+    world.member(99, "zoe@example.com", Role::Annotator);
+    world.invite("z-single", InviteRole::Annotator, &["zoe@example.com".to_owned()]);
+    world.settle();
+    world.edit("z-single", |spec| spec.role = InviteRole::Reviewer);
+    assert_eq!(steps(&world.plan())[0], "zoe@example.com: Annotator → Reviewer");
+}
+
+#[test]
 fn what_frees_a_seat_comes_first() {
     let mut world = World::in_sync();
     world.edit("annotators", |spec| spec.emails.push("a-new@example.com".to_owned()));
