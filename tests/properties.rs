@@ -7,7 +7,8 @@
 
 mod stage_engine;
 
-use label_studio_operator::resources::{HeldReason, InviteRole, folded};
+use label_studio_operator::resources::{HeldReason, InviteRole, PersonState, folded};
+use label_studio_simulator::{Fault, FaultKind};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use stage_engine::{Manifest, Scene, Stage, Trouble, crashes, faults, scenes};
@@ -86,6 +87,29 @@ fn a_crash_anywhere_among_mails_that_share_a_mark_mails_everybody_exactly_once()
             let mails = stage.ending().mails;
             assert_eq!(mails.len(), 130, "{trouble:?}");
             assert!(mails.values().all(|mails| *mails == 1), "{trouble:?}: {mails:?}");
+        });
+    }
+}
+
+/// The role of an open invitation is lowered, so it is revoked and sent anew; the answer to one of the two requests is lost
+/// for good.
+#[test]
+fn an_answer_lost_while_an_invitation_is_replaced_leaves_the_person_invited_with_the_new_role() {
+    for path in ["/api/invite/revoke", "/api/invite/send-email"] {
+        run(async {
+            let mut scene = newcomers(1);
+            scene.manifests.truncate(1);
+            scene.manifests[0].role = InviteRole::Manager;
+            let mut stage = Stage::set(&scene, true).await;
+            stage.play_editions(&scene.editions(), &[]).await;
+            scene.manifests[0].role = InviteRole::Annotator;
+            stage.disk.grow_old();
+            stage.simulator.fault(Fault::on("POST", path, FaultKind::Status5xxAfter { status: 504 }).times(3));
+            stage.live(&scene.manifests, &[], None).await;
+            let ending = stage.ending();
+            let entry = &ending.entries[&("many0000@example.com".to_owned(), "first".to_owned())];
+            assert_eq!((entry.state, entry.role.as_deref()), (PersonState::Invited, Some("Annotator")), "{path}");
+            assert_eq!(ending.mails["many0000@example.com"], 2, "{path}");
         });
     }
 }

@@ -76,7 +76,7 @@ impl Memory for Desk<'_> {
         }
         let statuses = invites.into_iter().filter_map(|name| {
             let (object, memory) = (self.objects.invites.get(name)?, ledger.invites.get(name)?);
-            Some((name.clone(), self.so_far(object, memory)))
+            (!is_stored(object, memory)).then(|| (name.clone(), self.so_far(object, memory)))
         });
         let statuses = statuses.collect();
         if let Err(forgotten) = self.objects.put_invites(statuses).await {
@@ -175,6 +175,15 @@ impl<'a> Desk<'a> {
         let situation = InviteSituation::Judged { pending, observes: false };
         invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
     }
+}
+
+/// Whether everybody's entry stands in status as it is: then there is nothing to record, and nobody is told of progress
+/// where there is none.
+fn is_stored(object: &UserInvite, memory: &InviteMemory) -> bool {
+    object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.target == memory.target && status.users.iter().eq(memory.users.values()))
 }
 
 /// Whether the stored status remembers what must stand before anything is done for these people.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 /// A mass change is planned anew for an edit at most this often.
 const REPLAN_EVERY: Duration = Duration::from_secs(2);
 
+#[derive(Clone)]
 pub struct Preemption {
     pub woken: channel::Receiver<u64>,
     /// The counter that the plan knows of.

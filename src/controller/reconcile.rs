@@ -189,6 +189,8 @@ impl Pass<'_> {
             return Ok((Plan::default(), Stop::Doubtful));
         };
         let mut desk = Desk::new(self.context, objects, self.desired, *told);
+        // An edit that came in while the roster was read does not close it before anything was done.
+        let gate = Preemption { planned: Instant::now(), ..self.gate.clone() };
         let mut pass = rounds::Pass {
             client,
             desired: self.desired,
@@ -196,7 +198,7 @@ impl Pass<'_> {
             snapshot,
             ledger,
             memory: &mut desk,
-            gate: &self.gate,
+            gate: &gate,
             mail: self.context.settings.mail_patience(),
             fresh: self.context.settings.roster_fresh,
             refusal: SignedDuration::try_from(*interval).unwrap_or(SignedDuration::from_mins(10)),
@@ -311,11 +313,11 @@ impl Pass<'_> {
         Ok(Next::After(state.session.block(self.organization, problem)).once(told))
     }
 
-    /// The annotation `labelstudio.rs/reconcile` has a value that was not handled yet.
-    fn asks_for_a_pass(&self) -> bool {
+    /// The value of the annotation `labelstudio.rs/reconcile`, if it was not handled yet.
+    fn asks_for_a_pass(&self) -> Option<&String> {
         let asked = self.organization.annotations().get(crate::resources::RECONCILE_ANNOTATION);
         let handled = self.organization.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_ref());
-        asked.is_some() && asked != handled
+        asked.filter(|_| asked != handled)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Server {
     pub snapshot: Option<Snapshot>,
     /// Something makes the snapshot doubtful: it is read anew at the next pass.
     pub doubtful: bool,
+    /// The value of the annotation `labelstudio.rs/reconcile` that everything was read anew for.
+    answered: Option<String>,
     /// When everybody's status was published last.
     pub told: Instant,
     resync_at: Instant,
@@ -132,6 +134,7 @@ impl Server {
             interval: interval(spec),
             snapshot: None,
             doubtful: false,
+            answered: None,
             told: Instant::now(),
             resync_at: Instant::now(),
         })
@@ -141,12 +144,14 @@ impl Server {
     pub async fn observe(
         &mut self,
         spec: &OrganizationSpec,
-        asked: bool,
+        asked: Option<&String>,
         meanwhile: impl AsyncFnOnce(&Target, &AtomicBool) -> Result<(), Forgotten>,
     ) -> Result<Result<(), Forgotten>, Problem> {
         self.interval = interval(spec);
         self.resync_at = self.resync_at.min(Instant::now() + self.interval.mul_f64(1.1));
-        let due = self.snapshot.is_none() || self.doubtful || asked || Instant::now() >= self.resync_at;
+        // Once for each request: its status may be told several passes later.
+        let asked_anew = asked.is_some() && asked != self.answered.as_ref();
+        let due = self.snapshot.is_none() || self.doubtful || asked_anew || Instant::now() >= self.resync_at;
         if !due {
             return Ok(Ok(()));
         }
@@ -157,6 +162,7 @@ impl Server {
         self.client.set_pace(self.paces.of(&format!("{} user {}", self.url, snapshot.me), member, *limit));
         self.snapshot = Some(snapshot);
         self.doubtful = false;
+        self.answered = asked.cloned();
         self.resync_at = Instant::now() + self.interval.mul_f64(0.9 + 0.2 * fastrand::f64());
         Ok(done)
     }

@@ -134,10 +134,8 @@ pub async fn greet(client: &Client, snapshot: &mut Snapshot, emails: &[String]) 
     let mut found_one = false;
     for email in emails {
         let found = client.search(snapshot.target.organization_id, email).await?;
-        if let [member] = found.as_slice() {
-            snapshot.fold_member(email, member.clone());
-            found_one = true;
-        }
+        found_one |= !found.is_empty();
+        snapshot.fold_search(email, found);
     }
     Ok(found_one)
 }

@@ -45,7 +45,7 @@ pub fn invite_status(
     let known = match situation {
         InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
         InviteSituation::Suspended(_) | InviteSituation::TargetChanged(..) | InviteSituation::DeparturesFull => true,
-        InviteSituation::Judged { pending, observes } => *pending == 0 || *observes,
+        InviteSituation::Judged { .. } => !verdict.reconciling,
     };
     let accepted = accepted(&users, verdict.ready);
     let mut conditions = conditions(&before.conditions, &verdict, generation, now);

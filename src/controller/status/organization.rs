@@ -7,7 +7,8 @@ use crate::engine::plan::Plan;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::TargetChanged;
 use crate::resources::{
-    HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, PlanStatus, Progress, condition,
+    HeldReason, HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, Person, PlanStatus, Progress,
+    condition,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -94,6 +95,14 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView) ->
                 person.message.clone().unwrap_or_default()
             );
             return Verdict { ready: false, reason: "DeparturesHeld", message, reconciling: false, stalled: true };
+        }
+        let unsure = |person: &&Person| person.is_held_for(HeldReason::IncompleteRoster);
+        if let Some(person) = plan.departing.values().flatten().find(unsure) {
+            let message = format!(
+                "the server's list of members is not complete, so whether {} still has access is not known; it is read again",
+                person.email
+            );
+            return Verdict { ready: false, reason: "IncompleteRoster", message, reconciling: true, stalled: false };
         }
         let own = plan.steps.iter().any(|step| step.cause == crate::engine::plan::Cause::Organization);
         if plan.departures_pending > 0 || own {

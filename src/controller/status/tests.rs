@@ -188,3 +188,19 @@ fn the_longest_status_stays_under_700_kilobytes() {
     let size = serde_json::to_vec(&invite_status(&invite(1), &memory, &judged, Some(1), noon())).unwrap().len();
     assert!(size < 1_400_000, "{size}: the API server takes one and a half megabytes");
 }
+
+#[test]
+fn an_organization_is_not_as_declared_while_nobody_knows_whether_somebody_still_has_access() {
+    let person = person(PersonState::Leaving, Some(HeldReason::IncompleteRoster));
+    let plan = Plan { departing: [("ann@example.com".to_owned(), Some(person))].into(), ..Plan::default() };
+    let view = OrganizationView { plan: Some(&plan), ..Default::default() };
+    let status = organization_status(&organization(), &Ledger::default(), &view, noon());
+    assert!(has(&status.conditions, "Ready", "False") && has(&status.conditions, "Reconciling", "True"));
+}
+
+#[test]
+fn a_generation_is_not_observed_while_the_roster_does_not_tell() {
+    let memory = memory(person(PersonState::Held, Some(HeldReason::IncompleteRoster)));
+    let situation = InviteSituation::Judged { pending: 0, observes: false };
+    assert_eq!(invite_status(&invite(1), &memory, &situation, Some(1), noon()).observed_generation, Some(-1));
+}

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// A mail starts within this time of its mark, or not at all.
 const MARK_LIFE: Duration = Duration::from_secs(5);
@@ -73,11 +75,19 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let emails: Vec<String> = step.action.guests().iter().map(|guest| guest.email.clone()).collect();
         let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
         let due = due(answered, step, next);
-        let (answer, kept) = futures::join!(invite, keep(self.memory, self.ledger, &due, next));
-        if kept.is_ok() {
-            self.stored(&due);
-            let due: BTreeSet<&Guest> = due.iter().collect();
-            answered.retain(|answered| !due.contains(&answered.guest));
+        let waiting: Vec<Guest> =
+            answered.iter().map(|a| a.guest.clone()).filter(|guest| !due.contains(guest)).collect();
+        let is_over = Notify::new();
+        let mail = async {
+            let answer = invite.await;
+            is_over.notify_one();
+            answer
+        };
+        let (answer, kept) = futures::join!(mail, keep(self.memory, self.ledger, &due, next, &waiting, &is_over));
+        if let Ok(all) = &kept {
+            let stored: BTreeSet<&Guest> = due.iter().chain(waiting.iter().filter(|_| *all)).collect();
+            self.stored(stored.iter().copied());
+            answered.retain(|answered| !stored.contains(&answered.guest));
         }
         let taken = match answer {
             Ok(()) => {
@@ -98,7 +108,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 self.not_taken(step, error, answered).await
             }
         };
-        first_reason(taken, kept.map_err(End::Forgotten))
+        first_reason(taken, kept.map(drop).map_err(End::Forgotten))
     }
 
     /// A mark says of each of its addresses that a mail *may* be out. Where the roster tells such a one from the others,
@@ -186,6 +196,11 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 outcome::unconfirmed(self.ledger, guest, seconds(Timestamp::now()));
                 Ok(false)
             }
+            Err(error) if error.lost() && self.ledger.invitations_visible == Some(true) => {
+                // Perhaps revoked, and not by anybody else: the mark says so until a roster tells. No mail is out.
+                outcome::end_request(self.ledger, Boottime::now());
+                Err(End::Look)
+            }
             Err(error) => {
                 self.unmark();
                 Err(End::Failed(error))
@@ -222,7 +237,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         }
     }
 
-    fn stored(&mut self, guests: &[Guest]) {
+    fn stored<'g>(&mut self, guests: impl IntoIterator<Item = &'g Guest>) {
         for Guest { invite, email } in guests {
             self.ledger.passing.unstored.remove(&(invite.clone(), email.clone()));
         }
@@ -250,8 +265,21 @@ fn due(answered: &[Answered], step: &Step, next: Option<&Step>) -> Vec<Guest> {
     answered.iter().map(|answered| &answered.guest).filter(waits).cloned().collect()
 }
 
-/// Stores outcomes, then prepares the mail that comes next.
-async fn keep<M: Memory>(memory: &mut M, ledger: &Ledger, due: &[Guest], next: Option<&Step>) -> Result<(), Forgotten> {
+/// Stores outcomes, then prepares the mail that comes next. Those that are `waiting` for more of their UserInvite are
+/// stored too when this mail is not over in time. True: nothing waits any more.
+async fn keep<M: Memory>(
+    memory: &mut M,
+    ledger: &Ledger,
+    due: &[Guest],
+    next: Option<&Step>,
+    waiting: &[Guest],
+    is_over: &Notify,
+) -> Result<bool, Forgotten> {
     memory.record(ledger, due).await?;
-    memory.prepare(ledger, &concerned(next.map(std::slice::from_ref).unwrap_or_default())).await
+    memory.prepare(ledger, &concerned(next.map(std::slice::from_ref).unwrap_or_default())).await?;
+    if waiting.is_empty() || timeout(LONGEST_UNSTORED, is_over.notified()).await.is_ok() {
+        return Ok(false);
+    }
+    memory.record(ledger, waiting).await?;
+    Ok(true)
 }

@@ -68,6 +68,11 @@ pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) 
     };
     // Whatever ended it, what was mailed last is stored.
     end = first_reason(end, hands.store_answered(&mut tally.answered).await);
+    if !matches!(end, Err(End::Forgotten(_))) {
+        // A mark of a mail that never left, and the place of a removal that was not tried, must not stand in the way of
+        // the next pass, should this one be cut short.
+        end = first_reason(end, hands.memory.remember(hands.ledger).await.map_err(End::Forgotten));
+    }
     Applied { done: tally.done, end: end.err().unwrap_or(End::Done) }
 }
 
@@ -96,6 +101,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     tally.done += 1;
                 }
             } else {
+                // Thousands of role changes may take minutes.
+                self.store_answered(&mut tally.answered).await?;
                 self.together(now, tally, plan.steps.len()).await?;
             }
             self.tell(tally.done, plan.steps.len()).await?;

@@ -170,3 +170,19 @@ fn an_unconfirmed_invitation_is_revoked_on_departure_whatever_held_that_up() {
     world.later(601);
     assert_eq!(world.plan().steps[0].action, revoke);
 }
+
+#[test]
+fn who_waits_for_room_goes_on_waiting_while_there_is_none() {
+    let mut world = World::in_sync();
+    for n in 0..1000 {
+        let mut person = Person::new(&format!("gone{n}@example.com"), PersonState::Leaving);
+        person.user_id = Some(1000 + n);
+        person.since = Some(Time(world.now));
+        let users = &mut world.ledger.invites.get_mut("annotators").unwrap().users;
+        users.insert(format!("gone{n}@example.com"), person.into());
+    }
+    world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
+    for _ in 0..3 {
+        assert_eq!(held(&world.settle()), [(HeldReason::DeparturesFull, vec!["new@example.com".to_owned()])]);
+    }
+}

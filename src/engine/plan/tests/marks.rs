@@ -100,3 +100,80 @@ fn a_marked_address_is_held_and_stops_nobody_else_where_the_roster_may_hide_it()
     assert_eq!(judge(&mut world), MarkVerdict::Settled);
     assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
 }
+
+#[test]
+fn a_new_invitation_is_not_taken_for_the_one_that_was_revoked() {
+    let mut world = invited("new@example.com", "Annotator");
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    let mut snapshot = world.snapshot();
+    let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: true };
+    outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    let guest = Guest { invite: "annotators".to_owned(), email: "new@example.com".to_owned() };
+    outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
+    // The next roster shows it, and it is open.
+    assert!(world.settle().is_done());
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Invited);
+}
+
+#[test]
+fn an_invitation_that_turns_out_to_be_sent_is_not_taken_for_the_one_that_was_revoked_for_it() {
+    let mut world = invited("new@example.com", "Manager");
+    let mut snapshot = world.snapshot();
+    let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: false };
+    outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
+    marked(&mut world, "new@example.com", Duration::from_secs(200));
+    world.ledger.passing.revoked.insert("new@example.com".to_owned(), Boottime::now());
+    world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert!(world.settle().is_done());
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Invited);
+}
+
+/// Marked, and dropped from the list before anybody knows whether the mail went.
+fn dropped_while_marked(policy: DeletionPolicy) -> World {
+    let mut world = World::in_sync();
+    marked(&mut world, "new@example.com", Duration::from_secs(1));
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    world.settle();
+    world.edit("annotators", |spec| {
+        spec.emails.retain(|email| email != "new@example.com");
+        spec.deletion_policy = policy;
+    });
+    world.settle();
+    world
+}
+
+fn settle_unclaimed(world: &mut World) {
+    let snapshot = world.snapshot();
+    world.ledger.passing.mark.as_mut().unwrap().at = Boottime::now() - Duration::from_secs(200);
+    let verdict = settle_mark(&mut world.ledger, |_| None, &snapshot, PATIENCE, world.now, Boottime::now());
+    assert_eq!(verdict, MarkVerdict::Settled);
+    world.mail_allowed = true;
+    world.ledger.in_flight = None;
+    world.settle();
+    world.later(60);
+}
+
+#[test]
+fn who_is_dropped_while_a_mail_may_be_out_leaves_as_the_policy_of_the_list_says() {
+    for (policy, expected) in
+        [(DeletionPolicy::Retain, vec![]), (DeletionPolicy::Deactivate, vec!["new@example.com: invitation → revoked"])]
+    {
+        let mut world = dropped_while_marked(policy);
+        world.member(99, "new@example.com", Role::Annotator);
+        world.change_member("new@example.com", |m| m.invitation = InvitationState::Open);
+        settle_unclaimed(&mut world);
+        assert!(world.ledger.departures.is_empty(), "{policy:?}");
+        assert_eq!(steps(&world.plan()), expected, "{policy:?}");
+    }
+}
+
+#[test]
+fn who_is_dropped_while_a_hidden_mail_may_be_out_is_revoked() {
+    let mut world = dropped_while_marked(DeletionPolicy::Deactivate);
+    world.ledger.invitations_visible = Some(false);
+    settle_unclaimed(&mut world);
+    let blind = Action::Revoke { email: "new@example.com".to_owned(), blind: true };
+    assert_eq!(world.plan().steps[0].action, blind);
+}
