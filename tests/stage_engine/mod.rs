@@ -221,7 +221,7 @@ async fn passes(
                     Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon) => {}
                     // Whoever departs has a while to be taken back.
                     Stop::Settled { wait: None } if plan.is_done() => return,
-                    Stop::Settled { wait: None } if plan.due.is_some() => disk.grow_old(),
+                    Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some() => disk.grow_old(),
                     Stop::Settled { wait } => pause = wait.unwrap_or(pause),
                     Stop::Failed(error) => pause = error.retry_after().unwrap_or(pause),
                     Stop::TargetChanged(changed) => panic!("{changed}"),
