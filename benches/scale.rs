@@ -52,7 +52,7 @@ fn main() {
         }
         let m = runtime.block_on(run(&Scale { members, manifests }));
         println!(
-            "| {members} | {manifests} | {:.1} | {} | {:.3} | {} | {} / {} / {} | {} | {} | {} |",
+            "| {members} | {manifests} | {:.1} | {} | {:.3} | {} | {} / {} / {} | {:.1} / {:.1} | {} | {} |",
             m.wall,
             m.requests,
             m.over_ideal,
@@ -60,7 +60,8 @@ fn main() {
             m.resync.0,
             m.resync.1,
             m.resync.2,
-            format!("{:.1} / {:.1}", m.peak_mib, m.peak_after_mass_mib),
+            m.peak_mib,
+            m.peak_after_mass_mib,
             percentiles(&m.at_rest),
             percentiles(&m.in_mass)
         );

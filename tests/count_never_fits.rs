@@ -15,6 +15,7 @@ async fn stage(shows_invitations: bool, hide: impl FnOnce(&mut Switches)) -> Sta
         members,
         manifests: Vec::new(),
         edit: None,
+        deletes: false,
         guest: false,
         promise_shown: false,
         stale: false,

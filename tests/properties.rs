@@ -105,7 +105,7 @@ fn an_answer_lost_while_an_invitation_is_replaced_leaves_the_person_invited_with
             scene.manifests[0].role = InviteRole::Annotator;
             stage.disk.grow_old();
             stage.simulator.fault(Fault::on("POST", path, FaultKind::Status5xxAfter { status: 504 }).times(3));
-            stage.live(&scene.manifests, &[], None).await;
+            stage.live(&scene.manifests, None).await;
             let ending = stage.ending();
             let entry = &ending.entries[&("many0000@example.com".to_owned(), "first".to_owned())];
             assert_eq!((entry.state, entry.role.as_deref()), (PersonState::Invited, Some("Annotator")), "{path}");
@@ -135,7 +135,7 @@ proptest! {
             let mut stage = Stage::play(&scene, shows, &[]).await;
             let ending = stage.ending();
             stage.simulator.clear_journal();
-            stage.live(scene.editions().last().unwrap(), &[], None).await;
+            stage.live(scene.editions().last().unwrap(), None).await;
             assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
             assert_eq!(stage.ending(), ending);
         });

@@ -14,18 +14,16 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
-/// What became of the deleted UserInvites.
-#[derive(Default)]
-pub struct HandedOver {
-    /// Names of those whose people do not fit into the list yet.
-    pub waiting: Vec<String>,
-}
-
-pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Ledger) -> Result<HandedOver, Forgotten> {
+/// Names of those whose people do not fit into the list yet.
+pub async fn hand_over(
+    context: &Context,
+    objects: &mut Objects,
+    ledger: &mut Ledger,
+) -> Result<Vec<String>, Forgotten> {
     let dying = objects.dying();
-    let mut handed = HandedOver::default();
+    let mut waiting = Vec::new();
     if dying.is_empty() {
-        return Ok(handed);
+        return Ok(waiting);
     }
     let stands = objects.stands().await?;
     let observes = objects.organization.as_ref().is_none_or(|o| o.spec.mode == Mode::Observe);
@@ -34,7 +32,7 @@ pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Le
         let name = invite.name_any();
         // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that.
         if stands && !observes && !engine::hand_over::hand_over(ledger, &invite, seconds(Timestamp::now())) {
-            handed.waiting.push(name);
+            waiting.push(name);
             continue;
         }
         done.push(name);
@@ -50,12 +48,12 @@ pub async fn hand_over(context: &Context, objects: &mut Objects, ledger: &mut Le
             }
         }
     }
-    say_full(objects, ledger, &handed.waiting).await?;
+    say_full(objects, ledger, &waiting).await?;
     for name in &done {
         ledger.invites.remove(name);
     }
     objects.remove_finalizers(done).await?;
-    Ok(handed)
+    Ok(waiting)
 }
 
 async fn say_full(objects: &mut Objects, ledger: &Ledger, waiting: &[String]) -> Result<(), Forgotten> {

@@ -127,13 +127,13 @@ async fn stages(
     organization: &Organization,
     gate: Preemption,
 ) -> Result<Next, Forgotten> {
-    let handed = hand_over(context, objects, ledger).await?;
+    let waiting = hand_over(context, objects, ledger).await?;
     let desired = &desired(organization, objects.living());
     if organization.spec.suspend {
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;
         return Ok(Next::WhenWoken.once(told));
     }
-    let pass = Pass { context, organization, desired, gate, handed_over_all: handed.waiting.is_empty() };
+    let pass = Pass { context, organization, desired, gate, handed_over_all: waiting.is_empty() };
     pass.run(state, objects, ledger).await
 }
 

@@ -103,6 +103,13 @@ impl Ledger {
         self.invites.get(invite)?.users.get(email).map(AsRef::as_ref)
     }
 
+    /// Changes the entry of one address, or the `new` one that it gets.
+    pub fn edit(&mut self, invite: &str, email: &str, new: impl FnOnce() -> Person, change: impl FnOnce(&mut Person)) {
+        let memory = self.invites.entry(invite.to_owned()).or_default();
+        let entry = memory.users.entry(email.to_owned()).or_insert_with(|| new().into());
+        change(Arc::make_mut(entry));
+    }
+
     pub fn is_marked(&self, email: &str) -> bool {
         self.in_flight.as_ref().is_some_and(|mark| mark.emails.iter().any(|marked| marked == email))
     }

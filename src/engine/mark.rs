@@ -12,7 +12,6 @@ use crate::label_studio::{Boottime, Member};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, InFlight, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request of unknown end may still be under way.
@@ -159,19 +158,14 @@ fn record(
     now: Timestamp,
     change: impl FnOnce(&mut Person),
 ) {
-    let sent = |mut person: Person| {
+    let sent = |person: &mut Person| {
         person.invited_at = Some(at.clone());
         person.attempts = Some(person.attempts.unwrap_or_default() + 1);
         person.since = Some(Time(now));
-        person
+        change(person);
     };
     if let Some((invite, typed)) = claim {
-        let memory = ledger.invites.entry(invite).or_default();
-        let known = memory.users.remove(email).map(Arc::unwrap_or_clone);
-        let before = known.unwrap_or_else(|| Person::new(&typed, PersonState::Inviting));
-        let mut person = sent(before);
-        change(&mut person);
-        memory.users.insert(email.to_owned(), person.into());
+        ledger.edit(&invite, email, || Person::new(&typed, PersonState::Inviting), sent);
         return;
     }
     let mut known = false;
@@ -181,8 +175,8 @@ fn record(
         person.state = PersonState::Leaving;
     }
     if !known {
-        let mut person = sent(Person::new(email, PersonState::Leaving));
-        change(&mut person);
+        let mut person = Person::new(email, PersonState::Leaving);
+        sent(&mut person);
         person.invited_at = Some(at.clone());
         person.state = PersonState::Leaving;
         person.reason = None;

@@ -128,18 +128,6 @@ pub async fn confirm(client: &Client, snapshot: &mut Snapshot, emails: &[String]
     Ok(true)
 }
 
-/// Looks whether a few newcomers have arrived since the roster was read: somebody who signed up by the link needs a role
-/// and no mail. True if one was found. Who is not found is as absent as the roster says.
-pub async fn greet(client: &Client, snapshot: &mut Snapshot, emails: &[String]) -> Result<bool, Unobserved> {
-    let mut found_one = false;
-    for email in emails {
-        let found = client.search(snapshot.target.organization_id, email).await?;
-        found_one |= !found.is_empty();
-        snapshot.fold_search(email, found);
-    }
-    Ok(found_one)
-}
-
 async fn read_roster(client: &Client, organization: i64) -> Result<(Vec<Member>, Completeness, Boottime), Unobserved> {
     let begun = Boottime::now();
     let first = client.roster(organization).await?;

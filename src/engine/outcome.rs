@@ -74,18 +74,17 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
         forget_revocation(ledger, email);
         // Only an invitation sent anew, which goes alone, has something to take over.
         let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
-        let memory = ledger.invites.entry(invite.clone()).or_default();
-        let known = memory.users.remove(email).map(Arc::unwrap_or_clone).or(before);
-        let mut person = known.unwrap_or_else(|| Person::new(email, PersonState::Invited));
-        person.state = PersonState::Invited;
-        person.role = Some(role.to_string());
-        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
-        person.invited_at = Some(Time(now));
-        person.user_id = None;
-        person.since = Some(Time(now));
-        person.reason = None;
-        person.message = None;
-        memory.users.insert(email.clone(), person.into());
+        let new = || before.unwrap_or_else(|| Person::new(email, PersonState::Invited));
+        ledger.edit(invite, email, new, |person| {
+            person.state = PersonState::Invited;
+            person.role = Some(role.to_string());
+            person.attempts = Some(person.attempts.unwrap_or_default() + 1);
+            person.invited_at = Some(Time(now));
+            person.user_id = None;
+            person.since = Some(Time(now));
+            person.reason = None;
+            person.message = None;
+        });
     }
 }
 
@@ -97,15 +96,14 @@ pub fn forget_revocation(ledger: &mut Ledger, email: &str) {
 
 /// An invitation that could not be replaced since none was found open; whether one is, nobody knows.
 pub fn unconfirmed(ledger: &mut Ledger, guest: &Guest, now: Timestamp) {
-    let memory = ledger.invites.entry(guest.invite.clone()).or_default();
-    let known = memory.users.remove(&guest.email).map(Arc::unwrap_or_clone);
-    let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Held));
-    person.state = PersonState::Held;
-    person.invited_at = None;
-    person.since = Some(Time(now));
-    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
-    person.message = Some("the role was lowered, but no open invitation was found to replace: annotate labelstudio.rs/reinvite=<address> to send one".to_owned());
-    memory.users.insert(guest.email.clone(), person.into());
+    let Guest { invite, email } = guest;
+    ledger.edit(invite, email, || Person::new(email, PersonState::Held), |person| {
+        person.state = PersonState::Held;
+        person.invited_at = None;
+        person.since = Some(Time(now));
+        person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+        person.message = Some("the role was lowered, but no open invitation was found to replace: annotate labelstudio.rs/reinvite=<address> to send one".to_owned());
+    });
 }
 
 /// The server refused a write: it is not repeated before `until`.
@@ -115,14 +113,18 @@ pub fn refused(ledger: &mut Ledger, email: &str, verb: &str, reason: HeldReason,
 
 /// A mail for one address that the server refused: that is its outcome, so the mark may go.
 pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Timestamp) {
-    let memory = ledger.invites.entry(guest.invite.clone()).or_default();
-    let known = memory.users.remove(&guest.email).map(Arc::unwrap_or_clone);
-    let mut person = known.unwrap_or_else(|| Person::new(&guest.email, PersonState::Failed));
-    person.state = PersonState::Failed;
-    person.since = Some(Time(now));
-    person.reason = Some(HeldReason::Failed.to_string());
-    person.message = Some(message.to_owned());
-    memory.users.insert(guest.email.clone(), person.into());
+    let Guest { invite, email } = guest;
+    ledger.edit(
+        invite,
+        email,
+        || Person::new(email, PersonState::Failed),
+        |person| {
+            person.state = PersonState::Failed;
+            person.since = Some(Time(now));
+            person.reason = Some(HeldReason::Failed.to_string());
+            person.message = Some(message.to_owned());
+        },
+    );
 }
 
 /// The request of the mark that stands ended with an answer.

@@ -1,5 +1,5 @@
-//! Looks for newcomers where the list of members may hide people: before an invitation, each address by itself. Reads
-//! only, and decides nothing.
+//! Looks for newcomers by search, each address by itself, before an invitation: where the roster is not young, and where it
+//! may hide people. Reads only, and decides nothing.
 
 use super::observe::Unobserved;
 use super::plan::Guest;
@@ -19,10 +19,20 @@ pub async fn seek(client: &Client, snapshot: &mut Snapshot, guests: &[Guest]) ->
         snapshot.search_finds = Some(finds);
     }
     if snapshot.search_finds == Some(true) {
-        for Guest { email, .. } in guests {
-            let found = client.search(organization, email).await?;
-            snapshot.fold_search(email, found);
-        }
+        let emails: Vec<String> = guests.iter().map(|guest| guest.email.clone()).collect();
+        greet(client, snapshot, &emails).await?;
     }
     Ok(())
+}
+
+/// Looks for a few people by search: somebody who signed up by the link since the roster was read, or whom it hides, needs
+/// a role and no mail. True if one was found. Who is not found is as absent as the roster says.
+pub async fn greet(client: &Client, snapshot: &mut Snapshot, emails: &[String]) -> Result<bool, Unobserved> {
+    let mut found_one = false;
+    for email in emails {
+        let found = client.search(snapshot.target.organization_id, email).await?;
+        found_one |= !found.is_empty();
+        snapshot.fold_search(email, found);
+    }
+    Ok(found_one)
 }

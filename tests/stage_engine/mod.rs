@@ -52,6 +52,8 @@ pub struct Stage {
     spec: OrganizationSpec,
     fresh: Duration,
     pub disk: Disk,
+    /// Of the edition before; they are gone once handed over.
+    deleted: Vec<Manifest>,
 }
 
 /// How it ended: on the server, in the letter boxes, and in status.
@@ -106,7 +108,7 @@ impl Stage {
             "guards": {"maxRemovals": 10_000},
         }));
         let fresh = if scene.stale { Duration::ZERO } else { Duration::from_secs(60) };
-        Self { simulator, client, spec: spec.unwrap(), fresh, disk: Disk::default() }
+        Self { simulator, client, spec: spec.unwrap(), fresh, disk: Disk::default(), deleted: Vec::new() }
     }
 
     /// One edition of the manifests after the other, each of them with its part of the troubles and then in peace.
@@ -121,17 +123,17 @@ impl Stage {
         for (number, manifests) in editions.iter().enumerate() {
             self.disk.grow_old();
             let stays = |manifest: &&Manifest| manifests.iter().any(|other| other.name == manifest.name);
-            let deleted: Vec<Manifest> = before.iter().filter(|manifest| !stays(manifest)).cloned().collect();
+            self.deleted = before.iter().filter(|manifest| !stays(manifest)).cloned().collect();
             for trouble in troubles.iter().skip(number).step_by(editions.len()) {
-                self.live(manifests, &deleted, Some(trouble)).await;
+                self.live(manifests, Some(trouble)).await;
             }
-            self.live(manifests, &deleted, None).await;
+            self.live(manifests, None).await;
             before = manifests;
         }
     }
 
     /// One life of the process: until all is done, or until it is killed.
-    pub async fn live(&mut self, manifests: &[Manifest], deleted: &[Manifest], trouble: Option<&Trouble>) {
+    pub async fn live(&mut self, manifests: &[Manifest], trouble: Option<&Trouble>) {
         let died = Arc::new(AtomicBool::new(false));
         self.disk.died = Arc::clone(&died);
         let mut last_request = usize::MAX;
@@ -149,7 +151,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests, deleted);
+        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests, &self.deleted);
         tokio::select! {
             biased;
             () = death => {}
