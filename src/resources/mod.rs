@@ -2,12 +2,16 @@
 //! wire format nor kube's runtime, and decides nothing.
 
 mod organization;
+mod organization_status;
 mod status;
 mod user_invite;
 
 pub use organization::{
-    Approval, Credentials, Departure, Guards, HeldSummary, InFlight, KeyRef, MemberCounts, Mode, Organization,
-    OrganizationSpec, OrganizationStatus, PlanStatus, Progress, RateLimit, RemovalBucket, SecretKeyRef, Target, Tls,
+    Credentials, Guards, KeyRef, Mode, Organization, OrganizationSpec, RateLimit, SecretKeyRef, Tls,
+};
+pub use organization_status::{
+    Approval, Departure, HeldSummary, InFlight, MemberCounts, OrganizationStatus, PlanStatus, Progress, RemovalBucket,
+    Target,
 };
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};

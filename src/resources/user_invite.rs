@@ -1,6 +1,6 @@
 //! `UserInvite`: a list of addresses and one role, as in Label Studio's dialog "Invite via email".
 
-use super::organization::Target;
+use super::organization_status::Target;
 use super::status::{InviteRole, Person};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};

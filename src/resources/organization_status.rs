@@ -1,0 +1,165 @@
+//! What an `Organization`'s status tells: what was found, what was done, and what has to be remembered.
+
+use super::status::Person;
+use super::user_invite::DeletionPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator found and did. Nothing in it is a secret.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = serde_json::json!({"observedGeneration": -1})))]
+pub struct OrganizationStatus {
+    /// The generation whose outcome this status tells; -1 before the operator has seen the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub conditions: Vec<Condition>,
+    /// `Enterprise` or `Community`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// Release of the server, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The organization that everything remembered here is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Address of the organization's Owner, where the server tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<MemberCounts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The mark of a mail that may be on its way: written before the mail, cleared when its outcome is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+    /// Whether this server lists open invitations; unknown until the first one was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitations_visible: Option<bool>,
+    /// People whose UserInvite was deleted and who have not been dealt with yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departures: Vec<Departure>,
+    /// Removals within the last 24 hours, by hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 26))]
+    pub removals: Vec<RemovalBucket>,
+    /// The approval that was used last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// The last value of the annotation `labelstudio.rs/reconcile` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// Which organization it is: the id, its birthday and the edition, not the URL.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub organization_id: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    pub edition: String,
+    /// Where it was found; no part of the identity.
+    pub url: String,
+}
+
+impl Target {
+    pub fn is_same_organization(&self, other: &Self) -> bool {
+        self.organization_id == other.organization_id && self.created_at == other.created_at
+    }
+
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is_same_organization(other) && self.edition == other.edition
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct MemberCounts {
+    pub active: i32,
+    pub pending: i32,
+    pub invited: i32,
+    pub deactivated: i32,
+    /// Members whom no UserInvite claims.
+    pub unmanaged: i32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// What is left to do, readable, at most 50 lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 51))]
+    pub steps: Vec<String>,
+    pub step_count: i32,
+    pub held_count: i32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldSummary>,
+}
+
+/// Everything that is held for one reason.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct HeldSummary {
+    pub reason: String,
+    /// What `labelstudio.rs/approve` must name, where the reason can be overruled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    pub count: i32,
+    /// At most ten.
+    #[schemars(length(max = 10))]
+    pub who: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct Progress {
+    pub done: i32,
+    pub total: i32,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InFlight {
+    pub id: String,
+    pub started_at: Time,
+    /// Folded addresses of one request, at most 50, and of those before it whose outcome is not stored yet.
+    #[schemars(length(max = 500))]
+    pub emails: Vec<String>,
+    /// When, by the server's own clock, the invitation was sent that this mail replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// The role that the mail promises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// The people of one deleted UserInvite.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct Departure {
+    pub users: Vec<Person>,
+    pub policy: DeletionPolicy,
+    /// Name of the UserInvite.
+    pub from: String,
+    pub since: Time,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct RemovalBucket {
+    /// Start of the hour.
+    pub hour: Time,
+    /// People with access when the first removal of that hour was reserved.
+    pub base: i32,
+    pub count: i32,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct Approval {
+    pub digest: String,
+    pub at: Time,
+}
