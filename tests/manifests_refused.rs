@@ -32,6 +32,12 @@ fn with(mut object: Value, pointer: &str, value: Value) -> Value {
     object
 }
 
+/// Sets one field to null, as a template does whose value is missing.
+fn null(mut object: Value, pointer: &str) -> Value {
+    *object.pointer_mut(pointer).unwrap() = Value::Null;
+    object
+}
+
 /// The object, what is wrong with it, and words that the refusal must hold.
 fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
     let (o, i) = (organization, invite);
@@ -57,6 +63,8 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
         (with(o(), "/spec/mode", json!("Enforced")), "mode", vec!["spec.mode", "Enforced", "Observe"]),
         (with(o(), "/spec/interval", json!("30s")), "too often", vec!["spec.interval", "at least 1m"]),
         (with(o(), "/spec/interval", json!("soon")), "no duration", vec!["spec.interval"]),
+        (with(o(), "/spec/interval", json!("8761h")), "more than a year", vec!["spec.interval", "at most 8760h"]),
+        (with(o(), "/spec/interval", json!("10000000000000h")), "more than Go counts", vec!["spec.interval"]),
         (
             with(o(), "/spec/rateLimit", json!({"requestsPerSecond": 0})),
             "rate",
@@ -68,7 +76,13 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             "share",
             vec!["maxRemovals", "percentage such as 25%"],
         ),
-        (with(o(), "/spec/guards", json!({"maxRemovals": -1})), "count", vec!["maxRemovals", "0 or more"]),
+        (with(o(), "/spec/guards", json!({"maxRemovals": -1})), "count", vec!["maxRemovals", "0 to 1000000"]),
+        (
+            with(o(), "/spec/guards", json!({"maxRemovals": 3_000_000_000_u32})),
+            "more than 32 bits hold",
+            vec!["maxRemovals", "0 to 1000000"],
+        ),
+        (with(o(), "/spec/guards", json!({"maxRemovals": 1.5})), "one and a half people", vec!["maxRemovals"]),
         (
             with(o(), "/spec/tls", json!({"caBundle": {}})),
             "neither",
@@ -79,6 +93,10 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             "both",
             vec!["caBundle", "either configMapName or secretName"],
         ),
+        (null(o(), "/spec/url"), "null as url", vec!["spec.url", "Required"]),
+        (null(o(), "/spec/credentials/secretRef/name"), "null as name", vec!["spec.credentials.secretRef.name"]),
+        (with(i(), "/spec/emails", json!([null])), "null as address", vec!["spec.emails[0]", "null"]),
+        (null(i(), "/spec/role"), "null as role", vec!["spec.role", "Required"]),
         (with(i(), "/spec/emails", json!([])), "nobody", vec!["spec.emails", "at least 1"]),
         (with(i(), "/spec/emails", json!(many)), "501 addresses", vec!["spec.emails", "500"]),
         (with(i(), "/spec/emails", json!(["ann"])), "no address", vec!["spec.emails[0]", "ann"]),

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::Duration;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One organization on a Label Studio server, Enterprise or open source.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -63,10 +63,11 @@ pub struct OrganizationSpec {
     #[serde(default)]
     pub mode: Mode,
 
-    /// How often everything is read anew and drift repaired, at least one minute. Written like `10m` or `1h30m`.
+    /// How often everything is read anew and drift repaired, from one minute to a year. Written like `10m` or `1h30m`.
     #[serde(default = "ten_minutes")]
     #[schemars(length(max = 32), regex(pattern = "^([0-9]+(\\.[0-9]+)?(h|m|s))+$"), extend("default" = "10m"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')").message("interval must be at least 1m"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('8760h')").message(
+        "interval must be at least 1m and at most 8760h"))]
     pub interval: Duration,
 
     /// Neither read nor write until this is false again. Departures are recorded and carried out afterwards.
@@ -173,11 +174,12 @@ impl Default for RateLimit {
 pub struct Guards {
     /// How many people may lose access or rank within any 24 hours: a number, or a percentage of those who had
     /// access when the 24 hours began (then at least 3). More than that is held, all of it.
-    #[serde(default = "a_quarter")]
-    #[schemars(extend("default" = "25%"))]
+    // Bounded far below what 32 bits hold: one object that is admitted and cannot be read would blind the whole watch.
+    #[serde(default = "a_quarter", deserialize_with = "a_quarter_if_null")]
+    #[schemars(extend("default" = "25%", "nullable" = false))]
     #[x_kube(validation = Rule::new(
-        "type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')").message(
-        "maxRemovals must be a number of people (0 or more) or a percentage such as 25%"))]
+        "type(self) == int ? self >= 0 && self <= 1000000 : self.matches('^(100|[1-9]?[0-9])%$')").message(
+        "maxRemovals must be a number of people (0 to 1000000) or a percentage such as 25%"))]
     pub max_removals: IntOrString,
 }
 
@@ -185,8 +187,25 @@ fn a_quarter() -> IntOrString {
     IntOrString::String("25%".to_owned())
 }
 
+/// A null may be stored already: an earlier schema admitted it.
+fn a_quarter_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IntOrString, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(a_quarter))
+}
+
 impl Default for Guards {
     fn default() -> Self {
         Self { max_removals: a_quarter() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_null_that_an_earlier_schema_admitted_reads_as_the_default() {
+        for guards in [serde_json::json!({}), serde_json::json!({"maxRemovals": null})] {
+            assert_eq!(serde_json::from_value::<Guards>(guards).unwrap(), Guards::default());
+        }
     }
 }
