@@ -8,6 +8,7 @@ mod gate;
 mod handover;
 mod objects;
 mod publish;
+mod readable;
 mod reconcile;
 mod server;
 mod situation;

@@ -2,10 +2,12 @@
 //! cache stays true while our own status writes wake nobody.
 
 use super::Context;
+use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
 use crate::resources::{FINALIZER, GROUP, Organization, UserInvite};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
+use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -69,8 +71,9 @@ pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Strea
     let watched = scopes
         .into_iter()
         .map(|namespace| {
-            let (organizations, organization_events) = cache(scoped::<Organization>(kube, namespace.as_deref()));
-            let (invites, invite_events) = cache(scoped::<UserInvite>(kube, namespace.as_deref()));
+            let (organizations, organization_events) =
+                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()));
+            let (invites, invite_events) = cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()));
             streams.push(organization_events.map(seen_organization).boxed());
             streams.push(invite_events.map(seen_invite).boxed());
             Watched { namespace, organizations, invites }
@@ -187,13 +190,15 @@ where
 /// `None` for a list that is complete; true for an object that is gone.
 type Change<K> = Option<(K, bool)>;
 
-fn cache<K>(api: Api<K>) -> (Store<K>, BoxStream<'static, Change<K>>)
+fn cache<K>(api: Api<DeserializeGuard<K>>) -> (Store<K>, BoxStream<'static, Change<K>>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
+    let known = store.clone();
     let events = watcher(api, watcher::Config::default())
         .default_backoff()
+        .filter_map(move |event| std::future::ready(event.map(|event| readable(event, &known)).transpose()))
         .modify(|object| {
             // Nothing reads them, and they are larger than everything else.
             object.managed_fields_mut().clear();
