@@ -208,7 +208,8 @@ fn target_host(response: &Response) -> String {
         .unwrap_or_else(|| "an unnamed host".to_owned())
 }
 
-/// Seconds or a date; the date is compared with the server's own clock, where it sends one.
+/// Seconds or a date; the date is compared with the server's own clock, where it sends one. Nothing to wait for counts as
+/// nothing said: else a server that is down would be asked again and again without a pause.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse::<u64>() {
@@ -218,7 +219,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         let now = headers.get(DATE).and_then(|d| d.to_str().ok()).and_then(http_date).unwrap_or(now);
         Duration::try_from(until.duration_since(now)).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_PAUSE))
+    (!wait.is_zero()).then(|| wait.min(LONGEST_PAUSE))
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -250,7 +251,9 @@ mod tests {
         assert_eq!(wait(&[]), None);
         let date = [(RETRY_AFTER, "Wed, 21 Oct 2026 07:28:30 GMT"), (DATE, "Wed, 21 Oct 2026 07:28:00 GMT")];
         assert_eq!(wait(&date), Some(Duration::from_secs(30)));
-        assert_eq!(wait(&[(RETRY_AFTER, "Wed, 21 Oct 2015 07:28:00 GMT")]), Some(Duration::ZERO));
+        for no_wait in ["0", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(wait(&[(RETRY_AFTER, no_wait)]), None, "{no_wait}");
+        }
     }
 
     #[test]
