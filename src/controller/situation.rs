@@ -66,6 +66,7 @@ impl Problem {
             },
             Error::Token(_) => (Kind::Terminal, "InvalidToken"),
             Error::CaBundle(_) => (Kind::Terminal, "InvalidCaBundle"),
+            Error::TooMany { .. } => (Kind::Terminal, "TooManyMembers"),
             Error::Redirected { .. } => (Kind::Terminal, "Redirected"),
             Error::Status { .. }
             | Error::NotLabelStudio { .. }
@@ -85,6 +86,7 @@ impl Problem {
             "Forbidden" => format!(": the token in {secret} may not do this; it takes an Owner or Administrator"),
             "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check spec.url {url:?}"),
             "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in spec.tls.caBundle"),
+            "TooManyMembers" => format!(": check that spec.url {url:?} is the organization you mean, or divide it"),
             "InvalidCaBundle" => ": correct spec.tls.caBundle".to_owned(),
             "ServerError" => format!(": {url:?} has a problem of its own; it is tried again"),
             "Refused" => format!(": check spec.url {url:?} and spec.organizationId"),

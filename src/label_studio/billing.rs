@@ -1,10 +1,11 @@
-//! Seats and what the licence allows (published contract, `GET /api/billing/info`; Enterprise only). Read value by
-//! value: the form of this answer is only known from examples, and a field of another type must not spoil the rest.
+//! Seats and what the licence allows (published contract, `GET /api/billing/info`; Enterprise only). The form
+//! of this answer is only known from examples, and a field of another type must not spoil the rest.
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::client::Client;
 use super::error::Error;
+use super::loose::{Object, Scalar};
 use super::send::Call;
 
 pub(super) const INFO: &str = "/api/billing/info";
@@ -21,23 +22,50 @@ pub struct Billing {
     pub manual_role_management: Option<bool>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Info {
+    billing_checks: Object<Checks>,
+    billing_flags: Object<Flags>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Checks {
+    users: Object<Seats>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Seats {
+    count: Scalar,
+    limit: Scalar,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Flags {
+    email_configured: Scalar,
+    allow_invite_people: Scalar,
+    manual_role_management: Scalar,
+}
+
 impl Client {
     pub async fn billing(&self) -> Result<Billing, Error> {
-        let info: Value = self.persist(&Call::get(INFO)).await?.json()?;
-        Ok(Billing::read(&info))
+        let Object(info): Object<Info> = self.persist(&Call::get(INFO)).await?.json()?;
+        Ok(Billing::from(info))
     }
 }
 
-impl Billing {
-    fn read(info: &Value) -> Self {
-        let number = |pointer: &str| info.pointer(pointer).and_then(Value::as_i64);
-        let flag = |pointer: &str| info.pointer(pointer).and_then(Value::as_bool);
+impl From<Info> for Billing {
+    fn from(Info { billing_checks: Object(checks), billing_flags: Object(flags) }: Info) -> Self {
+        let Object(seats) = checks.users;
         Self {
-            seats_used: number("/billing_checks/users/count"),
-            seats_limit: number("/billing_checks/users/limit"),
-            email_configured: flag("/billing_flags/email_configured"),
-            invite_allowed: flag("/billing_flags/allow_invite_people"),
-            manual_role_management: flag("/billing_flags/manual_role_management"),
+            seats_used: seats.count.number(),
+            seats_limit: seats.limit.number(),
+            email_configured: flags.email_configured.flag(),
+            invite_allowed: flags.allow_invite_people.flag(),
+            manual_role_management: flags.manual_role_management.flag(),
         }
     }
 }
@@ -46,17 +74,24 @@ impl Billing {
 mod tests {
     use super::*;
 
+    fn read(info: serde_json::Value) -> Billing {
+        let Object(info): Object<Info> = serde_json::from_value(info).unwrap();
+        Billing::from(info)
+    }
+
     #[test]
     fn the_published_example_is_read_and_odd_values_are_left_open() {
-        let info = serde_json::json!({
+        let billing = read(serde_json::json!({
             "billing_checks": { "users": { "count": 5, "limit": 10, "reached": false, "total": 6 } },
             "billing_flags": { "allow_invite_people": true, "email_configured": true, "manual_role_management": false }
-        });
-        let billing = Billing::read(&info);
+        }));
         assert_eq!((billing.seats_used, billing.seats_limit), (Some(5), Some(10)));
         assert_eq!((billing.email_configured, billing.invite_allowed), (Some(true), Some(true)));
         assert_eq!(billing.manual_role_management, Some(false));
-        let odd = serde_json::json!({ "billing_checks": { "users": { "count": "5", "limit": null } } });
-        assert_eq!(Billing::read(&odd), Billing::default());
+        let odd = serde_json::json!({
+            "billing_checks": { "users": { "count": "5", "limit": null } }, "billing_flags": ["email_configured"]
+        });
+        assert_eq!(read(odd), Billing::default());
+        assert_eq!(read(serde_json::json!([])), Billing::default());
     }
 }

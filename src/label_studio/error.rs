@@ -34,6 +34,9 @@ pub enum Error {
     Redirected { path: String, to_host: String },
     #[error("the answer to {path} is longer than {limit} bytes")]
     TooLarge { path: String, limit: usize },
+    /// A list beyond what is held in memory.
+    #[error("{path} lists more than {limit} people, which is more than the operator holds")]
+    TooMany { path: String, limit: usize },
     /// A 2xx answer in JSON that does not have the published form. `what` holds no value of it.
     #[error("the answer to {path} cannot be read: {what}")]
     Unreadable { path: String, what: String },
@@ -91,7 +94,7 @@ impl Error {
                 Class::NotLabelStudio
             }
             Self::Token(_) => Class::Unauthorized,
-            Self::CaBundle(_) => Class::Refused,
+            Self::TooMany { .. } | Self::CaBundle(_) => Class::Refused,
         }
     }
 
@@ -127,7 +130,9 @@ impl Error {
             Self::Status { status, .. } => *status == 408 || (*status >= 500 && *status != 501),
             Self::NotLabelStudio { status, .. } => !(400..500).contains(status),
             Self::TooLarge { .. } | Self::Unreadable { .. } => true,
-            Self::Redirected { .. } | Self::Token(_) | Self::NotStarted | Self::CaBundle(_) => false,
+            Self::Redirected { .. } | Self::TooMany { .. } | Self::Token(_) | Self::NotStarted | Self::CaBundle(_) => {
+                false
+            }
         }
     }
 
@@ -137,6 +142,7 @@ impl Error {
             | Self::NotLabelStudio { path, .. }
             | Self::Redirected { path, .. }
             | Self::TooLarge { path, .. }
+            | Self::TooMany { path, .. }
             | Self::Unreadable { path, .. } => Some(path),
             Self::Unreachable { .. } | Self::Token(_) | Self::NotStarted | Self::CaBundle(_) => None,
         }

@@ -6,8 +6,12 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::error::{Class, Error};
+use super::refusal;
 use super::role::Role;
 use super::send::Call;
+
+/// Longer than any address that can be declared (254), so that a cut one is never taken for one of those.
+pub(super) const LONGEST_ADDRESS: usize = 320;
 
 /// Somebody on the list of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,12 +123,12 @@ impl Row {
     pub(super) fn into_member(self) -> Member {
         Member {
             user_id: self.user.id,
-            email: self.user.email.unwrap_or_default(),
+            email: refusal::at_most(LONGEST_ADDRESS, self.user.email.unwrap_or_default()),
             role: self.role.as_deref().map(Role::from_code),
             invitation: self.user.lse_fields.as_ref().map_or(InvitationState::None, LseFields::state),
             invited_at: self.user.lse_fields.as_ref().and_then(|fields| fields.invited_at.as_deref()?.parse().ok()),
             is_service: self.user_type.as_deref() == Some("service"),
-            role_source: self.role_source.map(|source| super::refusal::cut(&source)),
+            role_source: self.role_source.map(|source| refusal::cut(&source)),
         }
     }
 }
@@ -165,6 +169,8 @@ mod tests {
         assert_eq!(member.role, Some(Role::Annotator));
         assert_eq!(member.role_source.as_deref(), Some("scim"));
         assert!(member.is_service);
+        let endless = format!(r#"{{"user":{{"id":1,"email":"{}"}}}}"#, "a".repeat(100_000));
+        assert_eq!(row(&endless).into_member().email.len(), LONGEST_ADDRESS);
     }
 
     #[test]

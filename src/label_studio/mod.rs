@@ -15,6 +15,7 @@ mod boottime;
 mod client;
 mod error;
 mod invite;
+mod loose;
 mod members;
 mod organization;
 mod pace;

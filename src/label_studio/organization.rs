@@ -6,8 +6,12 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::error::Error;
+use super::refusal;
 use super::role::Role;
 use super::send::Call;
+
+/// Longer than any title that can be declared (1000), so that a cut one is never taken for one of those.
+const LONGEST_TITLE: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
@@ -61,7 +65,7 @@ impl From<Wire> for Organization {
     fn from(wire: Wire) -> Self {
         Self {
             id: wire.id,
-            title: wire.title,
+            title: refusal::at_most(LONGEST_TITLE, wire.title),
             created_at: wire.created_at.and_then(|text| text.parse().ok()),
             created_by: wire.created_by,
             default_role: wire.default_role.as_deref().map(Role::from_code),
@@ -93,5 +97,8 @@ mod tests {
         .into();
         assert_eq!(enterprise.default_role, Some(Role::Pending));
         assert_eq!(enterprise.manual_role_management, Some(false));
+        let endless = serde_json::json!({ "id": 1, "title": "é".repeat(100_000) });
+        let endless: Organization = serde_json::from_value::<Wire>(endless).unwrap().into();
+        assert_eq!(endless.title.chars().count(), LONGEST_TITLE);
     }
 }

@@ -53,6 +53,14 @@ pub(super) fn cut(text: &str) -> String {
     line.trim().to_owned()
 }
 
+/// Cut at so many letters: what a server sends must not flood a status.
+pub(super) fn at_most(letters: usize, mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(letters) {
+        text.truncate(end);
+    }
+    text
+}
+
 /// Messages of a field: a list of strings, a bare string, or (for a list of values) an object by index.
 fn flatten(value: &Value, messages: &mut Vec<String>) {
     if messages.len() >= MOST {
@@ -141,6 +149,8 @@ mod tests {
     fn messages_are_cut_on_a_letters_edge_and_counted() {
         assert_eq!(cut(&"é".repeat(500)).len(), 300);
         assert_eq!(cut("a\r\nb"), "a  b");
+        assert_eq!(at_most(3, "éééé".to_owned()), "ééé");
+        assert_eq!(at_most(4, "éééé".to_owned()), "éééé");
         let many: Vec<String> = (0..100).map(|n| format!("m{n}")).collect();
         let body = serde_json::json!({ "validation_errors": { "x": many } }).to_string();
         assert_eq!(read(body.as_bytes(), "").fields["x"].len(), MOST);

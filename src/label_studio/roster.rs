@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::client::Client;
 use super::error::{Class, Error};
 use super::members::{Member, Row, list_path};
-use super::send::Call;
+use super::send::{Call, LONGEST_LIST};
 
 /// Rows asked for per page. Open source on SQLite fails at 999 (measured on 1.23.2); what comes may be fewer.
 const PAGE_SIZE: usize = 100;
@@ -19,6 +19,8 @@ const PAGES_IN_FLIGHT: usize = 4;
 const SLACK: usize = 3;
 /// A list longer than this is not one of people.
 const MOST_PAGES: usize = 5000;
+/// More people than this are not held in memory; nor is an organization known that comes near.
+const MOST_PEOPLE: usize = 200_000;
 /// A search for one address that fills more pages than this found something else.
 const MOST_SEARCH_PAGES: usize = 5;
 
@@ -91,6 +93,7 @@ impl Client {
         let mut walk = Walk::begin(first.count);
         let rows = first.results.len();
         walk.add(first);
+        walk.is_bearable(organization)?;
         if walk.ended || rows == 0 {
             return Ok(walk);
         }
@@ -102,11 +105,13 @@ impl Client {
             && let Some(next) = pages.try_next().await?
         {
             walk.add_or_doubt(next);
+            walk.is_bearable(organization)?;
         }
         drop(pages);
         let mut number = promised.max(1) + 1;
         while walk.steady && !walk.ended && number <= (promised + SLACK).min(most) {
             walk.add_or_doubt(page(number).await?);
+            walk.is_bearable(organization)?;
             number += 1;
         }
         Ok(walk)
@@ -114,7 +119,7 @@ impl Client {
 
     /// One page; `None` if there is no such page beyond the first.
     async fn page(&self, organization: i64, search: Option<&str>, number: usize) -> Result<Option<Page>, Error> {
-        let mut call = Call::get(list_path(organization));
+        let mut call = Call { longest: LONGEST_LIST, ..Call::get(list_path(organization)) };
         call.query = vec![("page", number.to_string()), ("page_size", PAGE_SIZE.to_string())];
         call.query.extend(search.map(|email| ("search", email.to_owned())));
         match self.persist(&call).await {
@@ -128,6 +133,14 @@ impl Client {
 impl Walk {
     fn begin(count: usize) -> Self {
         Self { ids: BTreeSet::new(), members: Vec::new(), count, steady: true, ended: false }
+    }
+
+    /// A list that promises too many is not read to its end before it is refused.
+    fn is_bearable(&self, organization: i64) -> Result<(), Error> {
+        if self.count.max(self.ids.len()) > MOST_PEOPLE {
+            return Err(Error::TooMany { path: list_path(organization), limit: MOST_PEOPLE });
+        }
+        Ok(())
     }
 
     /// A page that is gone, or that tells another `count`, means the list changed under our hands: rows may have
@@ -254,6 +267,20 @@ mod tests {
         let roster = roster(&server).await;
         assert!(!roster.is_complete());
         assert!(server.asked().len() <= 2 + SLACK);
+    }
+
+    #[tokio::test]
+    async fn a_list_of_more_people_than_are_held_is_refused_with_its_bound() {
+        let server = Scripted::start(|_| page(MOST_PEOPLE + 1, true, &[row(1)]));
+        let error = server.client("sesame-sesame").roster(1).await.unwrap_err();
+        assert!(matches!(error, Error::TooMany { limit: MOST_PEOPLE, .. }), "{error}");
+        assert_eq!((error.class(), server.asked().len()), (Class::Refused, 1));
+        // Whatever it promised.
+        let mut walk = Walk::begin(1);
+        walk.ids = (1..=i64::try_from(MOST_PEOPLE).unwrap()).collect();
+        assert!(walk.is_bearable(1).is_ok());
+        walk.ids.insert(0);
+        assert!(walk.is_bearable(1).is_err());
     }
 
     #[tokio::test]

@@ -18,8 +18,9 @@ use super::pace::{LONGEST_PAUSE, Lane};
 use super::reach::unreachable;
 use super::refusal;
 
-/// Longest answer that is read of a list, after decompression.
-const LONGEST_LIST: usize = 8 << 20;
+/// Longest answer that is read, after decompression: of a page of a list, and of anything else.
+pub(super) const LONGEST_LIST: usize = 8 << 20;
+const LONGEST_ANSWER: usize = 1 << 20;
 /// Longest refusal that is read: a 404 may be 170 kB of HTML (measured on open-source 1.23.2).
 const LONGEST_REFUSAL: usize = 64 << 10;
 
@@ -35,6 +36,8 @@ pub(super) struct Call {
     pub(super) anonymous: bool,
     /// Sends mail: takes longer, and must not start after this.
     pub(super) start_by: Option<Boottime>,
+    /// Bytes of the answer that are read at most.
+    pub(super) longest: usize,
 }
 
 /// A 2xx answer.
@@ -56,6 +59,7 @@ impl Call {
             lane: Lane::Read,
             anonymous: false,
             start_by: None,
+            longest: LONGEST_ANSWER,
         }
     }
 
@@ -112,7 +116,7 @@ impl Client {
             return Err(self.refused(call, response).await);
         }
         let content_type = content_type(response.headers());
-        let body = self.read(response, &path, LONGEST_LIST).await?;
+        let body = self.read(response, &path, call.longest).await?;
         Ok(Answer { path, status: status.as_u16(), content_type, body })
     }
 
@@ -281,10 +285,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_bound_only() {
-        let server = Scripted::start(|_| Reply::with_type(200, "application/json", vec![b' '; LONGEST_LIST + 1]));
+        let server = Scripted::start(|_| Reply::with_type(200, "application/json", vec![b' '; LONGEST_ANSWER + 1]));
         let patient = Timeouts { read: Duration::from_secs(20), ..Timeouts::default() };
         let client = server.client_with("sesame-sesame", patient, Pace::unlimited());
-        assert!(matches!(client.whoami().await, Err(Error::TooLarge { .. })));
+        assert!(matches!(client.whoami().await, Err(Error::TooLarge { limit: LONGEST_ANSWER, .. })));
+        // A page of a list may be longer.
+        assert!(matches!(client.roster(1).await, Err(Error::Unreadable { .. })));
         // A refusal that is too long still says its status.
         let server = Scripted::start(|_| Reply::with_type(403, "application/json", vec![b' '; LONGEST_REFUSAL + 1]));
         assert_eq!(server.client("sesame-sesame").whoami().await.unwrap_err().status(), Some(403));

@@ -2,11 +2,12 @@
 //! or from an endpoint that only one edition has; never from a proxy's page, and never from the release's text.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
 
 use super::billing;
 use super::client::Client;
 use super::error::{Class, Error};
+use super::loose::Scalar;
 use super::role::Edition;
 use super::send::Call;
 
@@ -21,8 +22,19 @@ pub struct Version {
 }
 
 #[derive(Deserialize)]
-#[serde(transparent)]
-struct Wire(Map<String, Value>);
+struct Wire {
+    #[serde(default, deserialize_with = "present")]
+    release: Option<Scalar>,
+    #[serde(default, deserialize_with = "present")]
+    edition: Option<Scalar>,
+    #[serde(default, deserialize_with = "present", rename = "label-studio-os-package")]
+    package: Option<IgnoredAny>,
+}
+
+/// A null too is an answer: whoever names the field is a Label Studio.
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
 
 impl Client {
     /// Edition and release (published contract, `GET /api/version/`). Asked without the token first: a server that
@@ -35,28 +47,27 @@ impl Client {
         };
         let answer = answer.map_err(missing)?;
         let status = answer.status;
-        let Wire(wire) = answer.json()?;
-        let text = |name: &str| wire.get(name).and_then(Value::as_str).map(super::refusal::cut);
-        let known = ["release", "edition", "label-studio-os-package"];
-        if !known.iter().any(|name| wire.contains_key(*name)) {
+        let wire: Wire = answer.json()?;
+        if wire.release.is_none() && wire.edition.is_none() && wire.package.is_none() {
             let content_type = "JSON of something else".to_owned();
             return Err(Error::NotLabelStudio { path: VERSION.to_owned(), status, content_type });
         }
-        let edition = match text("edition").as_deref() {
+        let edition = match wire.edition.as_ref().and_then(Scalar::text) {
             Some("Community") => Some(Edition::Community),
             Some("Enterprise") => Some(Edition::Enterprise),
             // A word that is newer than this program: what is not understood is not guessed.
             Some(_) => None,
             None => self.probe_edition().await?,
         };
-        Ok(Version { edition, release: text("release") })
+        let release = wire.release.as_ref().and_then(Scalar::text).map(super::refusal::cut);
+        Ok(Version { edition, release })
     }
 
     /// A server too old to name its edition: only Enterprise has billing. Asked after its version answer was Label
     /// Studio's own, so a 404 here is the answer of the same server.
     async fn probe_edition(&self) -> Result<Option<Edition>, Error> {
         match self.persist(&Call::get(billing::INFO)).await {
-            Ok(answer) => answer.json::<Value>().map(|_| Some(Edition::Enterprise)),
+            Ok(answer) => answer.json::<IgnoredAny>().map(|_| Some(Edition::Enterprise)),
             Err(error) => match error.class() {
                 Class::Forbidden if error.is_explained() => Ok(Some(Edition::Enterprise)),
                 Class::NotFound => Ok(Some(Edition::Community)),

@@ -4,6 +4,8 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::error::Error;
+use super::members::LONGEST_ADDRESS;
+use super::refusal;
 use super::role::Role;
 use super::send::Call;
 
@@ -48,7 +50,7 @@ impl From<Wire> for Whoami {
             .and_then(|membership| membership.role);
         Self {
             user_id: wire.id,
-            email: wire.email.unwrap_or_default(),
+            email: refusal::at_most(LONGEST_ADDRESS, wire.email.unwrap_or_default()),
             active_organization: active,
             role: role.as_deref().map(Role::from_code),
         }
@@ -82,5 +84,7 @@ mod tests {
     fn the_open_source_answer_has_no_role_and_a_removed_account_no_organization() {
         let me = read(r#"{"id":1,"email":"a@example.com","active_organization":null}"#);
         assert_eq!((me.role, me.active_organization), (None, None));
+        let endless = read(&format!(r#"{{"id":1,"email":"{}","active_organization":1}}"#, "a".repeat(100_000)));
+        assert_eq!(endless.email.len(), LONGEST_ADDRESS);
     }
 }
