@@ -5,7 +5,7 @@
 mod stage;
 
 use label_studio_simulator::{Edition, Options, SearchEmail};
-use serde_json::json;
+use serde_json::{Value, json};
 use stage::{Stage, condition, person};
 use std::time::Duration;
 
@@ -18,7 +18,10 @@ async fn an_organization_and_its_people_become_what_the_manifests_say() {
     simulator.add_member("grace@example.com", "DI");
     simulator.add_member("stranger@example.com", "RE");
     let mut stage = stage;
-    stage.start_operator();
+    // The filter that somebody takes who wants to see more.
+    let log =
+        [("LABEL_STUDIO_OPERATOR_LOG_FORMAT", "json"), ("LABEL_STUDIO_OPERATOR_LOG", "label_studio_operator=debug")];
+    stage.start_operator_with(&log);
     stage.secret(&stage.simulator.personal_access_token()).await;
     stage.apply(&stage.organization(json!({"title": " Acme Labels "}))).await;
     let emails = ["Ada@Example.com", "alan@example.com", "grace@example.com", "edsger@example.com"];
@@ -55,6 +58,13 @@ async fn an_organization_and_its_people_become_what_the_manifests_say() {
         .await;
     let organization = stage.get("organization/acme").await;
     assert_eq!(organization["status"]["lastHandledReconcileAt"], "1");
+    let lines: Vec<Value> = stage.operator().log().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let audit: Vec<_> = lines.iter().filter(|line| line["target"] == "label_studio_operator::audit").collect();
+    let role = audit.iter().find(|line| line["fields"]["change"] == "ada@example.com: Pending → Annotator").unwrap();
+    assert_eq!(role["fields"]["manifest"], "annotators");
+    assert_eq!(role["span"]["organization"], format!("{}/acme", stage.namespace));
+    // The title, three roles and a mail.
+    assert_eq!(audit.len(), 5, "{audit:#?}");
 }
 
 #[tokio::test]
@@ -105,6 +115,11 @@ async fn drift_made_by_hand_is_mended_and_an_edit_takes_effect_at_once() {
     stage.ready("userinvite/people", "True", "Reconciled").await;
     assert_eq!(stage.simulator.member("ada@example.com").unwrap().role, "DI");
     assert_eq!(stage.simulator.mails().len(), 0);
+    let log = stage.operator().log();
+    let audit: Vec<_> = log.iter().filter(|line| line.contains("label_studio_operator::audit")).collect();
+    assert_eq!(audit.len(), 3, "{audit:#?}");
+    let acme = format!("organization={}/acme", stage.namespace);
+    assert!(audit.iter().all(|line| line.contains(&acme) && line.contains("manifest=\"people\"")), "{audit:#?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMAT", env = "LABEL_STUDIO_OPERATOR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 
-    /// What to log, as `info` or `label_studio_operator=debug`.
+    /// What to log, as `info` or `info,label_studio_operator=debug`. Each write to Label Studio is one line of
+    /// `label_studio_operator::audit`.
     #[arg(long, value_name = "FILTER", env = "LABEL_STUDIO_OPERATOR_LOG", default_value = "info")]
     log: String,
 

@@ -3,12 +3,14 @@
 
 use super::Context;
 use super::reconcile::{Next, State, pass};
+use crate::engine::apply::AUDIT;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument as _;
 
 /// Quiet to wait for after an event, and how long at most.
 const QUIET: Duration = Duration::from_millis(100);
@@ -112,7 +114,9 @@ async fn keep(
             () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
         }
         let seen = *woken.borrow_and_update();
-        let next = pass(&tasks.context, &mut state, &woken, seen).await;
+        // The audit lines say by it whose they are, so it is there whenever they are.
+        let span = tracing::info_span!(target: AUDIT, "pass", organization = %key);
+        let next = pass(&tasks.context, &mut state, &woken, seen).instrument(span).await;
         wait = match next {
             Next::After(duration) => Some(duration),
             Next::WhenWoken => None,

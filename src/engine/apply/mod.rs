@@ -15,6 +15,9 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Where the log has one line for each write. Below the name of the program, so that a filter for that lets it through.
+pub const AUDIT: &str = "label_studio_operator::audit";
+
 /// Role changes and removals in flight, of distinct people.
 const IN_FLIGHT: usize = 4;
 /// After so many errors of the server at one person's write, that person is held and the others go on.
@@ -271,12 +274,12 @@ fn first_reason(known: Result<(), End>, new: Result<(), End>) -> Result<(), End>
     }
 }
 
-/// One line for each external write: what, whom, from, to, which manifest.
+/// One line for each external write: what, whom, from, to, which manifest. Which Organization says the span around it.
 fn audit(step: &Step, result: &str) {
     let manifest = match &step.cause {
         Cause::Organization => "Organization",
         Cause::Invite(name) | Cause::Departure(name) => name,
         Cause::Several => "several UserInvites",
     };
-    tracing::info!(target: "audit", manifest, change = %step.action, result, "written to Label Studio");
+    tracing::info!(target: AUDIT, manifest, change = %step.action, result, "written to Label Studio");
 }
