@@ -16,9 +16,10 @@ pub enum Error {
     /// No whole answer came. `text` is the innermost cause, without the URL.
     #[error("{host} cannot be reached ({reason}): {text}")]
     Unreachable { host: String, reason: Reach, text: String },
-    /// An answer other than 2xx and 3xx. `detail` and `fields` are Label Studio's own words, cut at 300 bytes each;
-    /// with `error_id` its support finds the request. `retry_after` is at most ten minutes.
-    #[error("{method} {path} answered {status}{}{}", explanation(detail.as_ref(), fields), named(error_id.as_deref()))]
+    /// An answer other than 2xx and 3xx. `detail` and `fields` are Label Studio's own words, cut at 300 bytes each.
+    /// `error_id` is new in each answer, so it stands in the log and not in the text, which goes into status: there
+    /// nothing may change while nothing has changed. `retry_after` is at most ten minutes.
+    #[error("{method} {path} answered {status}{}", explanation(detail.as_ref(), fields))]
     Status {
         method: &'static str,
         path: String,
@@ -197,10 +198,6 @@ fn explanation(detail: Option<&String>, fields: &BTreeMap<String, Vec<String>>) 
     }
 }
 
-fn named(error_id: Option<&str>) -> String {
-    error_id.map(|id| format!(" (error id {id})")).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_says_what_the_server_said_and_names_its_id() {
-        assert_eq!(status(403).to_string(), "POST /api/invite/send-email answered 403: Nope. (error id abc)");
+    fn the_text_says_what_the_server_said_and_not_its_id_which_is_new_each_time() {
+        assert_eq!(status(403).to_string(), "POST /api/invite/send-email answered 403: Nope.");
     }
 }

@@ -130,6 +130,10 @@ impl Client {
         } else {
             refusal::Refusal::default()
         };
+        if let Some(error_id) = &said.error_id {
+            // By it the support of Label Studio finds the request.
+            tracing::info!(method = name(&call.method), path = call.path, %status, error_id, "refused by label studio");
+        }
         Error::Status {
             method: name(&call.method),
             path: call.path.clone(),
