@@ -4,7 +4,7 @@ use super::situation::{Kind, Problem};
 use crate::engine::memory::Forgotten;
 use crate::engine::observe::{Unobserved, observe};
 use crate::engine::snapshot::Snapshot;
-use crate::label_studio::{Client, Connection, Error, Limit, Paces};
+use crate::label_studio::{Budget, Client, Connection, Error, Limit, Paces};
 use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION, Target};
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
@@ -34,8 +34,6 @@ pub struct Server {
     /// URL, token, authority, limits: another one is another server to us.
     identity: String,
     pub client: Client,
-    paces: Paces,
-    pace_key: (String, Limit),
     url: String,
     secret: String,
     pub interval: Duration,
@@ -121,14 +119,12 @@ impl Server {
         let secret =
             format!("key {:?} of Secret {:?}", spec.credentials.secret_ref.key, spec.credentials.secret_ref.name);
         let member = organization.uid().unwrap_or_else(|| organization.name_any());
-        let provisional = format!("{} {}", spec.url, connection.token.fingerprint());
-        let pace = paces.of(&provisional, &member, limit);
-        let client = Client::new(connection, pace).map_err(|error| Problem::from_client(&error, &spec.url, &secret))?;
+        let budget = Budget { paces: paces.clone(), organization: member, limit };
+        let client = Client::with_budget(connection, budget)
+            .map_err(|error| Problem::from_client(&error, &spec.url, &secret))?;
         Ok(Self {
             identity,
             client,
-            paces: paces.clone(),
-            pace_key: (member, limit),
             url: spec.url.clone(),
             secret,
             interval: interval(spec),
@@ -157,9 +153,6 @@ impl Server {
         }
         let read = observe(&self.client, spec, meanwhile).await;
         let (snapshot, done) = read.map_err(|error| self.unobserved(&error))?;
-        // Whoever signs in as this user shares its budget, whatever the token.
-        let (member, limit) = &self.pace_key;
-        self.client.set_pace(self.paces.of(&format!("{} user {}", self.url, snapshot.me), member, *limit));
         self.snapshot = Some(snapshot);
         self.doubtful = false;
         self.answered = asked.cloned();

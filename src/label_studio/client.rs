@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use super::access::Credential;
 use super::base_url::BaseUrl;
+use super::budget::Budget;
 use super::error::Error;
 use super::pace::Pace;
 use super::token::Token;
@@ -48,6 +49,7 @@ pub(super) struct Inner {
     pub(super) sent: AtomicU64,
     token: Token,
     pace: Mutex<Pace>,
+    budget: Option<Budget>,
     roots: Vec<reqwest::Certificate>,
     mail: OnceLock<reqwest::Client>,
 }
@@ -56,7 +58,19 @@ pub(super) struct Inner {
 const IDLE: Duration = Duration::from_secs(15);
 
 impl Client {
+    /// A client that shares its pace with nobody but the clients that were given the same.
     pub fn new(connection: Connection, pace: Pace) -> Result<Self, Error> {
+        Self::build(connection, pace, None)
+    }
+
+    /// A client that shares its budget with whoever uses the same token, and from the first whoami on with whoever signs
+    /// in as the same user.
+    pub fn with_budget(connection: Connection, budget: Budget) -> Result<Self, Error> {
+        let pace = budget.of_token(&connection.base_url, &connection.token);
+        Self::build(connection, pace, Some(budget))
+    }
+
+    fn build(connection: Connection, pace: Pace, budget: Option<Budget>) -> Result<Self, Error> {
         // Fails if one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let Connection { base_url, token, ca_bundle, timeouts } = connection;
@@ -70,14 +84,18 @@ impl Client {
             sent: AtomicU64::new(0),
             token,
             pace: Mutex::new(pace),
+            budget,
             roots,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Moves this client to another bucket: that of the account, once whoami has told which one it is.
-    pub fn set_pace(&self, pace: Pace) {
-        *self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+    /// Moves this client to the bucket of the user, now that whoami has told which one it is.
+    pub(super) fn belongs_to(&self, user: i64) {
+        if let Some(budget) = &self.inner.budget {
+            let pace = budget.of_user(&self.inner.base_url, user);
+            *self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+        }
     }
 
     /// When the personal access token ends; a legacy token has no end.

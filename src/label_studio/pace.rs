@@ -54,8 +54,7 @@ impl Paces {
         Self::default()
     }
 
-    /// A place for `organization` in the bucket named `server` (base URL and user id, or the token's fingerprint while
-    /// the user is not known). The bucket runs at the smallest limit of its organizations; where one organization
+    /// A place for `organization` in the bucket named `server`. The bucket runs at the smallest limit of its organizations; where one organization
     /// holds several places, its newest limit counts.
     pub fn of(&self, server: &str, organization: &str, limit: Limit) -> Pace {
         let mut buckets = lock(&self.buckets);
@@ -65,6 +64,12 @@ impl Paces {
         drop(buckets);
         let handle = shared.admit(organization, limit);
         Pace { place: Some(Arc::new(Place { shared, organization: organization.to_owned(), handle })) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn members(&self, server: &str) -> usize {
+        let buckets = lock(&self.buckets);
+        buckets.get(server).map_or(0, |shared| lock(&shared.state).bucket.members())
     }
 }
 

@@ -72,6 +72,10 @@ impl Scripted {
         self.asked.lock().unwrap().clone()
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/sub", self.address)
+    }
+
     pub(super) fn client(&self, token: &str) -> Client {
         let timeouts =
             Timeouts { read: Duration::from_millis(500), mail: Duration::from_millis(500), ..Timeouts::default() };
@@ -80,7 +84,7 @@ impl Scripted {
 
     pub(super) fn client_with(&self, token: &str, timeouts: Timeouts, pace: Pace) -> Client {
         let connection = Connection {
-            base_url: BaseUrl::parse(&format!("http://{}/sub/", self.address)).unwrap(),
+            base_url: BaseUrl::parse(&self.url()).unwrap(),
             token: Token::parse(SecretString::from(token)).unwrap(),
             ca_bundle: None,
             timeouts,

@@ -37,6 +37,8 @@ struct Membership {
 impl Client {
     pub async fn whoami(&self) -> Result<Whoami, Error> {
         let wire: Wire = self.persist(&Call::get("/api/current-user/whoami")).await?.json()?;
+        // At once: the roster, which takes most requests, comes next.
+        self.belongs_to(wire.id);
         Ok(wire.into())
     }
 }

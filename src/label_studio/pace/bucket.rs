@@ -72,6 +72,11 @@ impl Bucket {
         self.adjust(now);
     }
 
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        self.organizations.len()
+    }
+
     pub(super) fn enqueue(&mut self, organization: &str, lane: Lane, ticket: Ticket, since: Duration) {
         let entry = self.organizations.entry(organization.to_owned()).or_default();
         entry.queue(lane).push_back(Waiting { ticket, since });
