@@ -73,6 +73,16 @@ async fn a_missing_secret_or_key_names_both_and_no_other_key_and_appears_when_cr
     assert!(message.contains("spec.credentials.secretRef.key"), "{message}");
     // Whoever may write an Organization may not be allowed to look into every Secret beside it.
     assert!(!message.contains("token"), "{message}");
+    let tls = json!({"tls": {"caBundle": {"configMapName": "authority"}}});
+    let message = refused(&stage, tls.clone(), "ConfigMapMissing").await;
+    assert!(message.contains("spec.tls.caBundle: there is no ConfigMap \"authority\""), "{message}");
+    let map = |key: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "authority"}, "data": {key: "no PEM"}});
+    stage.apply(&map("other")).await;
+    let message = refused(&stage, tls.clone(), "ConfigMapKeyMissing").await;
+    assert!(message.contains("ConfigMap \"authority\"") && message.contains("has no key \"ca.crt\""), "{message}");
+    stage.apply(&map("ca.crt")).await;
+    let message = refused(&stage, tls, "InvalidCaBundle").await;
+    assert!(message.contains("key \"ca.crt\" of ConfigMap \"authority\""), "{message}");
 }
 
 #[tokio::test]
@@ -94,6 +104,19 @@ async fn each_unusable_token_gets_its_own_word_and_is_never_shown() {
             })
             .await;
     }
+    let binary = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "label-studio"}, "data": {"token": "/w=="}
+    });
+    stage.apply(&binary).await;
+    stage
+        .until("not text", async || {
+            let organization = stage.get("organization/acme").await;
+            condition(&organization, "Authenticated")["status"] == "False"
+                && condition(&organization, "Ready")["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains("not text"))
+        })
+        .await;
     let log = stage.operator().log().join("\n");
     let status = stage.get("organization/acme").await.to_string();
     for secret in [&access, &good] {

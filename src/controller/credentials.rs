@@ -75,8 +75,12 @@ pub async fn connection(
     let text = String::from_utf8(bytes).map_err(|_| {
         Problem::stalled(
             "InvalidToken",
-            format!("{what}: key {:?} of Secret {:?} is not text", secret.key, secret.name),
+            format!(
+                "{what}: key {:?} of Secret {:?} is not text: put the token itself there, as text",
+                secret.key, secret.name
+            ),
         )
+        .unauthenticated()
     })?;
     let token = Token::parse(SecretString::from(text)).map_err(|error| {
         Problem::stalled("InvalidToken", format!("{what}: key {:?} of Secret {:?}: {error}", secret.key, secret.name))
@@ -92,6 +96,15 @@ pub async fn connection(
 fn reference(key: &KeyRef) -> Option<Reference> {
     let secret = key.secret_name.clone().map(Reference::Secret);
     secret.or_else(|| key.config_map_name.clone().map(Reference::ConfigMap))
+}
+
+impl Reference {
+    fn choose(&self, secret: &'static str, config_map: &'static str) -> &'static str {
+        match self {
+            Self::Secret(_) => secret,
+            Self::ConfigMap(_) => config_map,
+        }
+    }
 }
 
 impl References {
@@ -114,20 +127,20 @@ impl References {
             Sight::Data(mut data) => data.remove(entry).ok_or_else(|| {
                 // Not which keys it has: whoever may write an Organization may not be allowed to read the Secret.
                 Problem::waiting(
-                    "SecretKeyMissing",
+                    at.choose("SecretKeyMissing", "ConfigMapKeyMissing"),
                     format!("{field}: {at} in namespace {namespace:?} has no key {entry:?}: add it, or name another in {field}.key"),
                 )
             }),
             Sight::Missing => Err(Problem::waiting(
-                "SecretMissing",
+                at.choose("SecretMissing", "ConfigMapMissing"),
                 format!("{field}: there is no {at} in namespace {namespace:?}: create it, or name another"),
             )),
             Sight::Unreadable(error) => Err(Problem::waiting(
-                "SecretUnreadable",
+                at.choose("SecretUnreadable", "ConfigMapUnreadable"),
                 format!("{field}: {at} in namespace {namespace:?} cannot be read: {error}"),
             )),
             Sight::Unknown => Err(Problem::transient(
-                "SecretUnreadable",
+                at.choose("SecretUnreadable", "ConfigMapUnreadable"),
                 format!("{field}: {at} in namespace {namespace:?} is not read yet: the API server does not answer"),
             )),
         }

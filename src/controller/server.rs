@@ -1,6 +1,6 @@
 //! The connection of one Organization: a client, what was last seen, and how long to leave a failing server alone.
 
-use super::situation::{Kind, Problem};
+use super::situation::{Kind, Names, Problem};
 use crate::engine::memory::Forgotten;
 use crate::engine::observe::{Unobserved, observe};
 use crate::engine::snapshot::Snapshot;
@@ -34,8 +34,7 @@ pub struct Server {
     /// URL, token, authority, limits: another one is another server to us.
     identity: String,
     pub client: Client,
-    url: String,
-    secret: String,
+    names: Names,
     pub interval: Duration,
     pub snapshot: Option<Snapshot>,
     /// Something makes the snapshot doubtful: it is read anew at the next pass.
@@ -116,17 +115,14 @@ impl Server {
             requests_per_second: f64::from(spec.rate_limit.requests_per_second),
             burst: u32::try_from(spec.rate_limit.burst).unwrap_or(1),
         };
-        let secret =
-            format!("key {:?} of Secret {:?}", spec.credentials.secret_ref.key, spec.credentials.secret_ref.name);
+        let names = Names::of(spec);
         let member = organization.uid().unwrap_or_else(|| organization.name_any());
         let budget = Budget { paces: paces.clone(), organization: member, limit };
-        let client = Client::with_budget(connection, budget)
-            .map_err(|error| Problem::from_client(&error, &spec.url, &secret))?;
+        let client = Client::with_budget(connection, budget).map_err(|error| Problem::from_client(&error, &names))?;
         Ok(Self {
             identity,
             client,
-            url: spec.url.clone(),
-            secret,
+            names,
             interval: interval(spec),
             snapshot: None,
             doubtful: false,
@@ -161,11 +157,11 @@ impl Server {
     }
 
     pub fn problem(&self, error: &Error) -> Problem {
-        Problem::from_client(error, &self.url, &self.secret)
+        Problem::from_client(error, &self.names)
     }
 
     pub fn unobserved(&self, error: &Unobserved) -> Problem {
-        Problem::from_unobserved(error, &self.url, &self.secret)
+        Problem::from_unobserved(error, &self.names)
     }
 
     pub fn until_resync(&self) -> Duration {

@@ -2,6 +2,7 @@
 
 use crate::engine::observe::Unobserved;
 use crate::label_studio::{Class, Error, Reach};
+use crate::resources::{KeyRef, OrganizationSpec, SecretKeyRef};
 use std::time::Duration;
 
 /// Why an Organization cannot act.
@@ -28,6 +29,27 @@ pub enum Kind {
     Terminal,
 }
 
+/// What messages call the things that a person can change.
+pub struct Names {
+    pub url: String,
+    /// Where the token comes from.
+    pub secret: String,
+    /// Where further certificates come from, if from anywhere.
+    pub authority: Option<String>,
+}
+
+impl Names {
+    pub fn of(spec: &OrganizationSpec) -> Self {
+        let SecretKeyRef { name, key } = &spec.credentials.secret_ref;
+        let authority = spec.tls.as_ref().and_then(|tls| {
+            let KeyRef { config_map_name, secret_name, key } = &tls.ca_bundle;
+            let secret = secret_name.as_ref().map(|name| format!("key {key:?} of Secret {name:?}"));
+            secret.or_else(|| config_map_name.as_ref().map(|name| format!("key {key:?} of ConfigMap {name:?}")))
+        });
+        Self { url: spec.url.clone(), secret: format!("key {key:?} of Secret {name:?}"), authority }
+    }
+}
+
 impl Problem {
     pub fn stalled(reason: &'static str, message: String) -> Self {
         Self { kind: Kind::Terminal, reason, message, authenticated: None, retry_after: None }
@@ -46,19 +68,21 @@ impl Problem {
         self
     }
 
-    /// From what the server answered. `secret` names where the token comes from.
-    pub fn from_unobserved(error: &Unobserved, url: &str, secret: &str) -> Self {
+    /// From what the server answered.
+    pub fn from_unobserved(error: &Unobserved, names: &Names) -> Self {
+        let token = || format!("{error} (the token is in {})", names.secret);
         match error {
-            Unobserved::Client(error) => Self::from_client(error, url, secret),
+            Unobserved::Client(error) => Self::from_client(error, names),
             Unobserved::UnknownEdition { .. } => Self::stalled("NotLabelStudio", error.to_string()),
-            Unobserved::NoOrganization { .. } => Self::stalled("NoOrganization", error.to_string()),
+            Unobserved::NoOrganization { .. } => Self::stalled("NoOrganization", token()),
             Unobserved::WrongOrganization { .. } => Self::stalled("OrganizationMismatch", error.to_string()),
-            Unobserved::RoleTooLow { .. } => Self::stalled("RoleTooLow", format!("{error} (the token is in {secret})")),
+            Unobserved::RoleTooLow { .. } => Self::stalled("RoleTooLow", token()),
         }
         .signed_in(!matches!(error, Unobserved::Client(_) | Unobserved::UnknownEdition { .. }))
     }
 
-    pub fn from_client(error: &Error, url: &str, secret: &str) -> Self {
+    pub fn from_client(error: &Error, names: &Names) -> Self {
+        let Names { url, secret, authority } = names;
         let (kind, reason) = match error {
             Error::Unreachable { reason, .. } => match reason {
                 Reach::Tls => (Kind::Terminal, "TlsFailed"),
@@ -87,7 +111,10 @@ impl Problem {
             "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check spec.url {url:?}"),
             "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in spec.tls.caBundle"),
             "TooManyMembers" => format!(": check that spec.url {url:?} is the organization you mean, or divide it"),
-            "InvalidCaBundle" => ": correct spec.tls.caBundle".to_owned(),
+            "InvalidCaBundle" => match authority {
+                Some(place) => format!(": spec.tls.caBundle names {place}; put certificates in PEM there"),
+                None => ": name the authority of the server in spec.tls.caBundle".to_owned(),
+            },
             "ServerError" => format!(": {url:?} has a problem of its own; it is tried again"),
             "Refused" => format!(": check spec.url {url:?} and spec.organizationId"),
             "Unreachable" => format!(": check spec.url {url:?}, the network and the server"),
@@ -107,5 +134,33 @@ impl Problem {
             self.authenticated = Some(true);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(tls: serde_json::Value) -> Names {
+        let spec = serde_json::json!({
+            "url": "https://example.com", "credentials": {"secretRef": {"name": "label-studio"}}, "tls": tls
+        });
+        Names::of(&serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_its_key() {
+        let nobody = Unobserved::NoOrganization { email: "a@example.com".to_owned() };
+        let message = Problem::from_unobserved(&nobody, &names(serde_json::Value::Null)).message;
+        assert!(message.contains("key \"token\" of Secret \"label-studio\""), "{message}");
+        let damaged = Error::CaBundle("no certificate".to_owned());
+        for (tls, place) in [
+            (serde_json::json!({"caBundle": {"configMapName": "ca"}}), "names key \"ca.crt\" of ConfigMap \"ca\""),
+            (serde_json::json!({"caBundle": {"secretName": "ca", "key": "k"}}), "names key \"k\" of Secret \"ca\""),
+            (serde_json::Value::Null, "name the authority of the server in spec.tls.caBundle"),
+        ] {
+            let message = Problem::from_client(&damaged, &names(tls)).message;
+            assert!(message.contains(place), "{message}");
+        }
     }
 }

@@ -27,9 +27,9 @@ pub enum TokenKind {
 /// Why a token is of no use, as a sentence for the person who made the Secret. Never holds the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("the token is empty")]
+    #[error("the token is empty: put a legacy token or a personal access token there")]
     Empty,
-    #[error("the token is empty but for blanks")]
+    #[error("the token is empty but for blanks: put a legacy token or a personal access token there")]
     Blank,
     #[error("the token ends with a newline: create the Secret with printf or --from-literal")]
     EndsWithNewline,
@@ -41,9 +41,9 @@ pub enum TokenError {
     AccessToken,
     #[error("the personal access token is cut or damaged: copy the whole of it")]
     Damaged,
-    #[error("the personal access token names no end (no \"exp\" claim)")]
+    #[error("the personal access token names no end (no \"exp\" claim): create another one in Label Studio")]
     WithoutExpiry,
-    #[error("the personal access token ended at {at}")]
+    #[error("the personal access token ended at {at}: create another one in Label Studio and put it there")]
     Expired { at: Timestamp },
 }
 
@@ -194,6 +194,7 @@ mod tests {
             (&jwt(r#"{"token_type":"refresh","exp":1700000000}"#), TokenError::Expired { at }),
         ] {
             assert_eq!(parse(text).unwrap_err(), why, "{text:?}");
+            assert!(why.to_string().contains(": "), "{why} without a remedy");
         }
     }
 
