@@ -28,12 +28,14 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     let env = "/spec/template/spec/containers/0/env";
     let version = env!("CARGO_PKG_VERSION");
     let events = json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]});
+    let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
     let proxy = json!({"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"});
     let toleration = json!({"key": "people", "operator": "Exists", "effect": "NoSchedule"});
     let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
         ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
+        ("bootstrap.enabled", json!(true), "Role", "/rules", stores),
         ("image.repository", json!("example.com/it"), "Deployment", image, json!(format!("example.com/it:{version}"))),
         ("image.tag", json!("1.2.3"), "Deployment", image, json!(format!("{NAME}:1.2.3"))),
         ("image.digest", json!(digest), "Deployment", image, json!(format!("{NAME}@{digest}"))),

@@ -93,6 +93,21 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             "both",
             vec!["caBundle", "either configMapName or secretName"],
         ),
+        (
+            with(o(), "/spec/bootstrap", json!({"email": "boss", "passwordSecretRef": {"name": "p"}})),
+            "no address",
+            vec!["spec.bootstrap.email", "boss"],
+        ),
+        (
+            with(o(), "/spec/bootstrap", json!({"email": "boss@example.com"})),
+            "no password",
+            vec!["spec.bootstrap.passwordSecretRef", "Required"],
+        ),
+        (
+            with(o(), "/spec/bootstrap", json!({"email": "boss@example.com", "passwordSecretRef": {"name": ""}})),
+            "no name of a Secret",
+            vec!["spec.bootstrap.passwordSecretRef.name"],
+        ),
         (null(o(), "/spec/url"), "null as url", vec!["spec.url", "Required"]),
         (null(o(), "/spec/credentials/secretRef/name"), "null as name", vec!["spec.credentials.secretRef.name"]),
         (with(i(), "/spec/emails", json!([null])), "null as address", vec!["spec.emails[0]", "null"]),

@@ -3,8 +3,8 @@
 
 use super::situation::Problem;
 use super::task::OrganizationKey;
-use crate::label_studio::{BaseUrl, Connection, Timeouts, Token};
-use crate::resources::{KeyRef, OrganizationSpec};
+use crate::label_studio::{BaseUrl, Token};
+use crate::resources::{Bootstrap, KeyRef, OrganizationSpec, PasswordKeyRef, SecretKeyRef};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::WatchStreamExt as _;
@@ -54,43 +54,78 @@ enum Sight {
     Data(BTreeMap<String, Vec<u8>>),
 }
 
-/// What it takes to ask the server, from spec and referred objects.
-pub async fn connection(
-    kube: &kube::Client,
-    key: &OrganizationKey,
-    spec: &OrganizationSpec,
-    references: &mut References,
-    wake: &channel::Sender<u64>,
-    timeouts: Timeouts,
-) -> Result<Connection, Problem> {
-    let base_url = BaseUrl::parse(&spec.url)
-        .map_err(|error| Problem::stalled("InvalidUrl", format!("spec.url {:?}: {error}", spec.url)))?;
-    let secret = &spec.credentials.secret_ref;
-    let token_at = Reference::Secret(secret.name.clone());
-    let ca_at = spec.tls.as_ref().and_then(|tls| reference(&tls.ca_bundle).map(|at| (at, tls.ca_bundle.key.clone())));
-    references.watches.retain(|at, _| *at == token_at || ca_at.as_ref().is_some_and(|(ca, _)| ca == at));
+/// Where a server is, and whom it is trusted by.
+#[derive(Clone)]
+pub struct Place {
+    pub base_url: BaseUrl,
+    pub ca_bundle: Option<Vec<u8>>,
+}
 
-    let what = "spec.credentials.secretRef";
-    let bytes = references.value(kube, key, &token_at, &secret.key, what, wake).await?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Problem::stalled(
-            "InvalidToken",
-            format!(
-                "{what}: key {:?} of Secret {:?} is not text: put the token itself there, as text",
-                secret.key, secret.name
-            ),
-        )
-        .unauthenticated()
-    })?;
-    let token = Token::parse(SecretString::from(text)).map_err(|error| {
-        Problem::stalled("InvalidToken", format!("{what}: key {:?} of Secret {:?}: {error}", secret.key, secret.name))
-            .unauthenticated()
-    })?;
-    let ca_bundle = match ca_at {
-        Some((at, entry)) => Some(references.value(kube, key, &at, &entry, "spec.tls.caBundle", wake).await?),
-        None => None,
-    };
-    Ok(Connection { base_url, token, ca_bundle, timeouts })
+/// Reads what an Organization refers to, in the newest form that was watched.
+pub struct Reader<'a> {
+    pub kube: &'a kube::Client,
+    pub key: &'a OrganizationKey,
+    pub spec: &'a OrganizationSpec,
+    pub references: &'a mut References,
+    pub wake: &'a channel::Sender<u64>,
+}
+
+impl Reader<'_> {
+    pub async fn place(&mut self) -> Result<Place, Problem> {
+        let spec = self.spec;
+        let base_url = BaseUrl::parse(&spec.url)
+            .map_err(|error| Problem::stalled("InvalidUrl", format!("spec.url {:?}: {error}", spec.url)))?;
+        let authority = spec.tls.as_ref().and_then(|tls| Some((reference(&tls.ca_bundle)?, &tls.ca_bundle.key)));
+        let ca_bundle = match authority {
+            Some((at, key)) => Some(self.value(&at, key, "spec.tls.caBundle").await?),
+            None => None,
+        };
+        Ok(Place { base_url, ca_bundle })
+    }
+
+    /// `None`: there is no such Secret, or it lacks the key, and `spec.bootstrap` is there to change that.
+    pub async fn token(&mut self) -> Result<Option<Token>, Problem> {
+        let SecretKeyRef { name, key } = &self.spec.credentials.secret_ref;
+        let what = "spec.credentials.secretRef";
+        let value = self.value(&Reference::Secret(name.clone()), key, what).await;
+        let is_absent = |problem: &Problem| matches!(problem.reason, "SecretMissing" | "SecretKeyMissing");
+        if self.spec.bootstrap.is_some() && value.as_ref().is_err_and(is_absent) {
+            return Ok(None);
+        }
+        let refused = |why: String| {
+            let message = format!("{what}: key {key:?} of Secret {name:?}{why}");
+            Problem::stalled("InvalidToken", message).unauthenticated()
+        };
+        let text = String::from_utf8(value?)
+            .map_err(|_| refused(" is not text: put the token itself there, as text".to_owned()))?;
+        Token::parse(SecretString::from(text)).map(Some).map_err(|error| refused(format!(": {error}")))
+    }
+
+    /// The password of the first account.
+    pub async fn password(&mut self, bootstrap: &Bootstrap) -> Result<SecretString, Problem> {
+        let PasswordKeyRef { name, key } = &bootstrap.password_secret_ref;
+        let what = "spec.bootstrap.passwordSecretRef";
+        let bytes = self.value(&Reference::Secret(name.clone()), key, what).await?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Problem::stalled("BootstrapPasswordRefused", format!("{what}: key {key:?} of Secret {name:?} is not text"))
+        })?;
+        Ok(SecretString::from(text))
+    }
+
+    async fn value(&mut self, at: &Reference, key: &str, what: &str) -> Result<Vec<u8>, Problem> {
+        self.references.value(self.kube, self.key, at, key, what, self.wake).await
+    }
+}
+
+impl References {
+    /// Ends the watches of what is not referred to any more.
+    pub fn retain(&mut self, spec: &OrganizationSpec) {
+        let token = Reference::Secret(spec.credentials.secret_ref.name.clone());
+        let authority = spec.tls.as_ref().and_then(|tls| reference(&tls.ca_bundle));
+        let password = spec.bootstrap.as_ref().map(|b| Reference::Secret(b.password_secret_ref.name.clone()));
+        let referred = [Some(token), authority, password];
+        self.watches.retain(|at, _| referred.iter().flatten().any(|other| other == at));
+    }
 }
 
 fn reference(key: &KeyRef) -> Option<Reference> {

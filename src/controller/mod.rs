@@ -1,5 +1,6 @@
 //! The only room that knows kube's runtime: watches both kinds, keeps one task per Organization, writes status.
 
+mod bootstrap;
 mod credentials;
 mod desk;
 mod events;

@@ -1,7 +1,8 @@
 //! One pass over one Organization and every UserInvite that refers to it: hand over, connect, observe, plan, apply,
 //! publish. A pass may end at any point and the next goes on from what is stored.
 
-use super::credentials::connection;
+use super::bootstrap::{Bootstrapping, make_first_account};
+use super::credentials::{Place, Reader};
 use super::desk::{Desk, EVERY};
 use super::farewell::without_organization;
 use super::gate::Preemption;
@@ -23,6 +24,7 @@ use crate::label_studio::Connection;
 use crate::resources::{APPROVE_ANNOTATION, Organization};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -31,8 +33,8 @@ use tokio::time::Instant;
 /// When to come back to a roster that cannot be trusted.
 const DOUBTFUL_AGAIN: Duration = Duration::from_secs(60);
 
-/// When to look again for a Secret that the API server has not told of.
-const UNREAD_AGAIN: Duration = Duration::from_secs(5);
+/// When to look again, at the latest, for a Secret that the API server has not told of, or a server that is not up yet.
+const UNREAD_AGAIN: Duration = Duration::from_secs(30);
 /// When to look whether an Organization that is going away is gone.
 const FALLING_AGAIN: Duration = Duration::from_secs(1);
 
@@ -267,25 +269,57 @@ impl Pass<'_> {
         Ok(Next::After([Some(resync), due, wait, full].into_iter().flatten().min().unwrap_or(resync)).once(told))
     }
 
-    /// What spec and referred objects say, without any traffic to the server.
+    /// What spec and referred objects say. Asks the server nothing, unless its first account is to be made.
     async fn connection(&self, state: &mut State) -> Result<Connection, Problem> {
         let State { key, wake, references, .. } = state;
+        let spec = &self.organization.spec;
         let timeouts = self.context.settings.timeouts();
-        connection(&self.context.kube, key, &self.organization.spec, references, wake, timeouts).await
+        references.retain(spec);
+        let mut reader = Reader { kube: &self.context.kube, key, spec, references, wake };
+        let place = reader.place().await?;
+        let token = match (reader.token().await?, &spec.bootstrap) {
+            (Some(token), _) => token,
+            (None, Some(bootstrap)) if !self.desired.observes_only => {
+                let password = reader.password(bootstrap).await?;
+                let job = Bootstrapping {
+                    kube: &self.context.kube,
+                    organization: self.organization,
+                    bootstrap,
+                    password,
+                    place: place.clone(),
+                    timeouts,
+                };
+                let token = make_first_account(&job).await?;
+                let note = format!(
+                    "{:?} is the Owner; its token is in Secret {:?}",
+                    bootstrap.email, spec.credentials.secret_ref.name
+                );
+                self.context.events.tell(self.organization, EventType::Normal, "Bootstrapped", &note).await;
+                token
+            }
+            (None, _) => {
+                let message =
+                    "spec.credentials.secretRef names no token yet, and spec.mode Observe makes no first account";
+                return Err(Problem::waiting("SecretMissing", message.to_owned()));
+            }
+        };
+        let Place { base_url, ca_bundle } = place;
+        Ok(Connection { base_url, token, ca_bundle, timeouts })
     }
 
-    /// Nothing was asked of the server, so nothing has to be left alone: the watch of what is missing wakes us.
+    /// Something is missing, whose watch wakes us; or the first account could not be made.
     async fn wait_for_change(
         &self,
-        state: &State,
+        state: &mut State,
         objects: &mut Objects,
         ledger: &Ledger,
         problem: Problem,
     ) -> Result<Next, Forgotten> {
         let told = self.tell_problem(state, objects, ledger, &problem).await?;
         let next = match problem.kind {
-            Kind::Waiting | Kind::Terminal => Next::WhenWoken,
-            Kind::Transient => Next::After(UNREAD_AGAIN),
+            Kind::Waiting => Next::WhenWoken,
+            Kind::Terminal => Next::After(state.session.block(self.organization, problem)),
+            Kind::Transient => Next::After(state.session.block(self.organization, problem).min(UNREAD_AGAIN)),
         };
         Ok(next.once(told))
     }

@@ -141,7 +141,7 @@ impl Problem {
 mod tests {
     use super::*;
 
-    fn names(tls: serde_json::Value) -> Names {
+    fn names(tls: &serde_json::Value) -> Names {
         let spec = serde_json::json!({
             "url": "https://example.com", "credentials": {"secretRef": {"name": "label-studio"}}, "tls": tls
         });
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named_with_its_key() {
         let nobody = Unobserved::NoOrganization { email: "a@example.com".to_owned() };
-        let message = Problem::from_unobserved(&nobody, &names(serde_json::Value::Null)).message;
+        let message = Problem::from_unobserved(&nobody, &names(&serde_json::Value::Null)).message;
         assert!(message.contains("key \"token\" of Secret \"label-studio\""), "{message}");
         let damaged = Error::CaBundle("no certificate".to_owned());
         for (tls, place) in [
@@ -159,7 +159,7 @@ mod tests {
             (serde_json::json!({"caBundle": {"secretName": "ca", "key": "k"}}), "names key \"k\" of Secret \"ca\""),
             (serde_json::Value::Null, "name the authority of the server in spec.tls.caBundle"),
         ] {
-            let message = Problem::from_client(&damaged, &names(tls)).message;
+            let message = Problem::from_client(&damaged, &names(&tls)).message;
             assert!(message.contains(place), "{message}");
         }
     }

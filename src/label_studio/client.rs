@@ -128,7 +128,7 @@ impl Client {
     }
 }
 
-fn build(
+pub(super) fn build(
     base_url: &BaseUrl,
     roots: &[reqwest::Certificate],
     timeouts: Timeouts,
@@ -157,7 +157,7 @@ fn build(
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
     let found = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| unusable(&error))?;
     if found.is_empty() {
         return Err(Error::CaBundle("the bundle holds no certificate in PEM".to_owned()));

@@ -4,8 +4,8 @@
 //! who is invited, changed or removed is the engine's business. It must never print a token, follow a redirect,
 //! or quote more of an answer than the two fields in which Label Studio explains a refusal.
 //!
-//! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `billing`);
-//! below them `retry` (what is tried again), `access` (the five-minute access token), `send` (one request),
+//! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `billing`),
+//! and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute access token), `send` (one request),
 //! `pace` (when it may start).
 
 mod access;
@@ -30,6 +30,7 @@ mod scripted;
 mod send;
 mod token;
 mod version;
+mod visitor;
 mod whoami;
 
 pub use base_url::{BaseUrl, InvalidUrl};
@@ -46,4 +47,5 @@ pub use role::{Edition, Role};
 pub use roster::Roster;
 pub use token::{Token, TokenError, TokenKind};
 pub use version::Version;
+pub use visitor::{Complaint, Entry, Session, SignUp, Visitor};
 pub use whoami::Whoami;

@@ -7,7 +7,8 @@ mod status;
 mod user_invite;
 
 pub use organization::{
-    Credentials, Guards, KeyRef, Mode, Organization, OrganizationSpec, RateLimit, SecretKeyRef, Tls,
+    Bootstrap, Credentials, Guards, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef, RateLimit,
+    SecretKeyRef, Tls,
 };
 pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, MemberCounts, OrganizationStatus, PlanStatus, Progress, RemovalBucket,

@@ -1,6 +1,7 @@
 //! `Organization`: where Label Studio is, how to sign in, and what of the organization itself is declared.
 
 use super::organization_status::OrganizationStatus;
+use super::user_invite::EMAIL;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::Duration;
 use kube::{CustomResource, KubeSchema};
@@ -48,6 +49,11 @@ pub struct OrganizationSpec {
 
     /// How the operator signs in.
     pub credentials: Credentials,
+
+    /// Creates the first account, the Owner, of an empty server of your own, and stores its token in
+    /// `credentials.secretRef`. Does nothing once there is a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
 
     /// Trust in a private certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +112,29 @@ pub struct SecretKeyRef {
 
 fn token_key() -> String {
     "token".to_owned()
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bootstrap {
+    /// Address of the first account.
+    #[schemars(length(min = 3, max = 254), regex(pattern = EMAIL))]
+    pub email: String,
+    /// A Secret in the same namespace that holds its password, 8 to 128 characters.
+    pub password_secret_ref: PasswordKeyRef,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct PasswordKeyRef {
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    #[serde(default = "password_key")]
+    #[schemars(length(min = 1, max = 253), extend("default" = "password"))]
+    pub key: String,
+}
+
+fn password_key() -> String {
+    "password".to_owned()
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -56,7 +56,7 @@ pub struct UserInviteSpec {
 }
 
 /// One `@`, no blanks or list separators inside, a dot in the domain; blanks around it are trimmed.
-const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$"#;
+pub(super) const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$"#;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct OrganizationRef {

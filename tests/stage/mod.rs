@@ -25,10 +25,15 @@ pub struct Stage {
 impl Stage {
     /// Everything but the operator: a test starts it when its scene is set.
     pub async fn set(options: Options) -> Self {
+        Self::set_with(options, &[]).await
+    }
+
+    /// The same with values of the chart, each as `name=value`.
+    pub async fn set_with(options: Options, values: &[&str]) -> Self {
         let plane = ControlPlane::shared().await;
         plane.install_crds().await.unwrap();
         let namespace = plane.namespace("stage").await.unwrap();
-        let kubeconfig = plane.operator_kubeconfig(&namespace).await.unwrap();
+        let kubeconfig = plane.operator_kubeconfig_with(&namespace, values).await.unwrap();
         let simulator = Simulator::start(options).await.unwrap();
         Self { plane, namespace, simulator, kubeconfig, operator: None }
     }

@@ -35,7 +35,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* What the operator may do where it looks, and nothing more. It never writes a spec, a Secret or a ConfigMap. */}}
+{{/* What the operator may do where it looks, and nothing more. It never writes a spec or a ConfigMap, and a Secret only by a
+   switch. */}}
 {{- define "operator.rules" -}}
 - apiGroups: [labelstudio.rs]
   resources: [organizations]
@@ -55,4 +56,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.bootstrap.enabled }}
+- apiGroups: [""]
+  resources: [secrets] # spec.bootstrap: stores the token of the first account
+  verbs: [create, patch]
+{{- end }}
 {{- end -}}

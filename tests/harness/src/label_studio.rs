@@ -8,7 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// A running server with one organization and one account, its owner. Dropping it ends it.
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running server, with one organization and one account, its owner, unless it was started empty. Dropping it ends it.
 pub struct OpenSourceLabelStudio {
     process: Process,
     url: String,
@@ -27,6 +30,29 @@ impl OpenSourceLabelStudio {
 
     /// The same with more in its environment, such as `LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK`.
     pub async fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let label_studio = Self::launch(environment, true).await?;
+        label_studio
+            .process
+            .until("answer with the owner's token", PATIENCE, async || label_studio.whoami().await.ok())
+            .await?;
+        Ok(label_studio)
+    }
+
+    /// A server without any account: nobody has signed up yet, so its token and password are nobody's.
+    pub async fn start_empty() -> anyhow::Result<Self> {
+        let label_studio = Self::launch(&[], false).await?;
+        let health = format!("{}/health", label_studio.url);
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        label_studio
+            .process
+            .until("answer", PATIENCE, async || {
+                client.get(&health).send().await.ok().filter(|answer| answer.status().is_success())
+            })
+            .await?;
+        Ok(label_studio)
+    }
+
+    async fn launch(environment: &[(&str, &str)], with_owner: bool) -> anyhow::Result<Self> {
         crate::install_crypto_provider();
         let installed = crate::label_studio_folder().await?;
         let folder = RunFolder::new("label-studio")?;
@@ -39,9 +65,12 @@ impl OpenSourceLabelStudio {
         let mut command = Command::new(installed.join("venv/bin/label-studio"));
         command
             .args(["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--username", Self::OWNER, "--password", &password, "--user-token", &legacy_token])
-            .arg("--enable-legacy-api-token")
             .current_dir(folder.path());
+        if with_owner {
+            command
+                .args(["--username", Self::OWNER, "--password", &password, "--user-token", &legacy_token])
+                .arg("--enable-legacy-api-token");
+        }
         let data = data.to_string_lossy().into_owned();
         // It reads even names as short as PORT and USERNAME, so it gets nothing of ours. It never phones home.
         let mut given = BTreeMap::from([
@@ -56,12 +85,7 @@ impl OpenSourceLabelStudio {
         bare_environment(&mut command, &given);
         let process = folder.start_logged("label-studio", &command)?;
 
-        let label_studio = Self { process, url, legacy_token, password };
-        label_studio
-            .process
-            .until("answer with the owner's token", Duration::from_secs(90), async || label_studio.whoami().await.ok())
-            .await?;
-        Ok(label_studio)
+        Ok(Self { process, url, legacy_token, password })
     }
 
     pub fn url(&self) -> &str {
