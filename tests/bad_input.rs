@@ -8,6 +8,7 @@ mod stage;
 use label_studio_simulator::{Fault, FaultKind, Options};
 use serde_json::{Value, json};
 use stage::{Stage, condition, person};
+use std::time::Duration;
 
 /// Applies the Organization with `more`, and returns the message of its Ready condition.
 async fn refused(stage: &Stage, more: Value, reason: &str) -> String {
@@ -217,4 +218,44 @@ async fn a_403_on_one_operation_holds_that_operation_only() {
     assert!(id.len() == 36 && !invite.to_string().contains(&id), "{invite:#}");
     assert!(new["message"].as_str().unwrap().contains("answered 403"), "{new}");
     stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_allowed_is_never_asked() {
+    let mut stage = Stage::set(Options::default()).await;
+    let allowed = "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER";
+    stage.start_operator_with(&[(allowed, "label-studio.example.com, Other.example.com")]);
+    stage.secret(&stage.simulator.legacy_token()).await;
+    let message = refused(&stage, json!({}), "ServerNotAllowed").await;
+    assert!(message.contains("127.0.0.1") && message.contains("allowedServers"), "{message}");
+    assert_eq!(stage.simulator.journal().len(), 0);
+    stage.operator = None;
+    stage.start_operator_with(&[(allowed, "label-studio.example.com,127.0.0.1")]);
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn a_token_that_ends_soon_is_told_of_while_it_works() {
+    let ten_days = Duration::from_secs(10 * 86_400);
+    let mut stage = Stage::set(Options { personal_access_token_life: ten_days, ..Options::default() }).await;
+    stage.start_operator();
+    stage.secret(&stage.simulator.personal_access_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    let organization = stage.ready("organization/acme", "True", "Reconciled").await;
+    let authenticated = condition(&organization, "Authenticated");
+    assert_eq!((&authenticated["status"], &authenticated["reason"]), (&json!("True"), &json!("TokenExpiresSoon")));
+    stage
+        .until("an Event", async || {
+            stage.kubectl(&["get", "events.events.k8s.io", "-o", "json"], "").await.contains("TokenExpiresSoon")
+        })
+        .await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage
+        .until("the warning to go with the token", async || {
+            let organization = stage.get("organization/acme").await;
+            let authenticated = condition(&organization, "Authenticated");
+            authenticated["reason"] == "TokenAccepted"
+                && authenticated["message"].as_str().is_some_and(|message| message.contains("use https"))
+        })
+        .await;
 }

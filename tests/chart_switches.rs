@@ -35,6 +35,13 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
         ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
+        (
+            "allowedServers",
+            json!(["a.example.com", "b.example.com"]),
+            "Deployment",
+            env,
+            json!({"name": "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", "value": "a.example.com,b.example.com"}),
+        ),
         ("bootstrap.enabled", json!(true), "Role", "/rules", stores),
         ("image.repository", json!("example.com/it"), "Deployment", image, json!(format!("example.com/it:{version}"))),
         ("image.tag", json!("1.2.3"), "Deployment", image, json!(format!("{NAME}:1.2.3"))),

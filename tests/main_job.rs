@@ -37,6 +37,8 @@ async fn an_organization_and_its_people_become_what_the_manifests_say() {
     assert_eq!(invite["status"]["counts"], json!({"total": 4, "active": 3, "invited": 1, "held": 0}));
     assert_eq!(organization["status"]["title"], "Acme Labels");
     assert_eq!(organization["status"]["edition"], "Enterprise");
+    assert_eq!(organization["status"]["owner"], "owner@example.com");
+    assert_eq!(organization["status"]["seats"]["used"].as_u64(), Some(stage.simulator.seats_used() as u64));
     assert_eq!(organization["status"]["invitationsVisible"], true);
     assert_eq!(condition(&organization, "Authenticated")["status"], "True");
     assert_eq!(condition(&organization, "MembersSynced")["status"], "True");

@@ -13,6 +13,10 @@ pub struct Arguments {
     #[arg(long, value_name = "NS", env = "LABEL_STUDIO_OPERATOR_NAMESPACE", value_delimiter = ',')]
     namespace: Vec<String>,
 
+    /// Talk to this Label Studio host only; repeat it for several. Without it: to whatever host an Organization names.
+    #[arg(long, value_name = "HOST", env = "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", value_delimiter = ',')]
+    allowed_server: Vec<String>,
+
     /// Log lines as text for people or as JSON for machines.
     #[arg(long, value_name = "FORMAT", env = "LABEL_STUDIO_OPERATOR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -40,8 +44,16 @@ enum LogFormat {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { namespace, log_format, log, mail_timeout_ms, mail_settle_ms, roster_fresh_ms, start_spread_ms } =
-        arguments;
+    let Arguments {
+        namespace,
+        allowed_server,
+        log_format,
+        log,
+        mail_timeout_ms,
+        mail_settle_ms,
+        roster_fresh_ms,
+        start_spread_ms,
+    } = arguments;
     let filter = EnvFilter::try_new(&log).with_context(|| format!("--log {log:?} is not a filter"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log_format {
@@ -50,6 +62,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let settings = Settings {
         namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
+        allowed_servers: allowed_server
+            .iter()
+            .map(|host| host.trim().to_lowercase())
+            .filter(|h| !h.is_empty())
+            .collect(),
         mail_timeout: Duration::from_millis(mail_timeout_ms),
         mail_settle: Duration::from_millis(mail_settle_ms),
         roster_fresh: Duration::from_millis(roster_fresh_ms),

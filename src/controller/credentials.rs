@@ -68,6 +68,8 @@ pub struct Reader<'a> {
     pub spec: &'a OrganizationSpec,
     pub references: &'a mut References,
     pub wake: &'a channel::Sender<u64>,
+    /// Hosts that an Organization may name; empty: every one.
+    pub allowed: &'a [String],
 }
 
 impl Reader<'_> {
@@ -75,6 +77,14 @@ impl Reader<'_> {
         let spec = self.spec;
         let base_url = BaseUrl::parse(&spec.url)
             .map_err(|error| Problem::stalled("InvalidUrl", format!("spec.url {:?}: {error}", spec.url)))?;
+        if !self.allowed.is_empty() && !self.allowed.iter().any(|host| host == base_url.host()) {
+            let message = format!(
+                "spec.url {:?}: this operator may not talk to {:?}: name another host, or ask whoever installed it to add this one (chart value allowedServers, --allowed-server)",
+                spec.url,
+                base_url.host()
+            );
+            return Err(Problem::stalled("ServerNotAllowed", message));
+        }
         let authority = spec.tls.as_ref().and_then(|tls| Some((reference(&tls.ca_bundle)?, &tls.ca_bundle.key)));
         let ca_bundle = match authority {
             Some((at, key)) => Some(self.value(&at, key, "spec.tls.caBundle").await?),

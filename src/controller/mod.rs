@@ -28,6 +28,8 @@ use tokio::sync::watch as channel;
 pub struct Settings {
     /// None: all namespaces.
     pub namespaces: Vec<String>,
+    /// Hosts in lower case, without port. Empty: every host.
+    pub allowed_servers: Vec<String>,
     /// How long a mail request may take.
     pub mail_timeout: Duration,
     /// How much longer the server may take with it.

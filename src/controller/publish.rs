@@ -153,6 +153,11 @@ pub async fn publish_organization(
     if worth_telling(before, &status.conditions, true) {
         tell(context, &*organization, &status.conditions).await;
     }
+    for soon in status.conditions.iter().filter(|c| c.reason == "TokenExpiresSoon") {
+        if !before.iter().any(|known| known.reason == soon.reason) {
+            context.events.tell(&*organization, EventType::Warning, &soon.reason, &soon.message).await;
+        }
+    }
     objects.put_organization(status).await
 }
 

@@ -237,6 +237,7 @@ impl Pass<'_> {
         let view = OrganizationView {
             snapshot: server.snapshot.as_ref(),
             plan: target_changed.is_none().then_some(plan),
+            token_expires_at: server.client.token_expires_at(),
             problem: problem.as_ref(),
             target_changed,
             ..Default::default()
@@ -275,7 +276,14 @@ impl Pass<'_> {
         let spec = &self.organization.spec;
         let timeouts = self.context.settings.timeouts();
         references.retain(spec);
-        let mut reader = Reader { kube: &self.context.kube, key, spec, references, wake };
+        let mut reader = Reader {
+            kube: &self.context.kube,
+            key,
+            spec,
+            references,
+            wake,
+            allowed: &self.context.settings.allowed_servers,
+        };
         let place = reader.place().await?;
         let token = match (reader.token().await?, &spec.bootstrap) {
             (Some(token), _) => token,

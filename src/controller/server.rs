@@ -70,7 +70,7 @@ impl Session {
             self.server = Some(Server::connect(paces, organization, connection, identity)?);
         }
         // Just put there.
-        self.server.as_mut().ok_or_else(|| Problem::waiting("Connecting", String::new()))
+        self.server.as_mut().ok_or_else(|| Problem::waiting("OrganizationNotReady", String::new()))
     }
 
     /// Leaves the server alone for a while, which is returned.

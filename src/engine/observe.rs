@@ -2,7 +2,7 @@
 
 use super::snapshot::{Completeness, Found, Snapshot};
 use crate::label_studio::{Boottime, Class, Client, Edition, Error, Member, Role, Roster};
-use crate::resources::{OrganizationSpec, Target};
+use crate::resources::{OrganizationSpec, Seats, Target};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +86,7 @@ async fn recognize(client: &Client, spec: &OrganizationSpec) -> Result<Found, Un
             != Some(false),
         email_configured: billing.and_then(|b| b.email_configured) != Some(false),
         may_invite: billing.and_then(|b| b.invite_allowed) != Some(false),
+        seats: billing.and_then(|b| Some(Seats { used: b.seats_used?, limit: b.seats_limit })),
         completeness: Completeness::Incomplete,
         begun: Boottime::now(),
         members: Vec::new(),
@@ -106,6 +107,7 @@ pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snap
         roles_by_hand: snapshot.roles_by_hand,
         email_configured: snapshot.email_configured,
         may_invite: snapshot.may_invite,
+        seats: snapshot.seats,
         completeness,
         begun,
         members,

@@ -1,7 +1,7 @@
 //! What Label Studio was last seen to hold, with our own writes folded in. Decides nothing and asks nobody.
 
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
-use crate::resources::{Target, folded};
+use crate::resources::{Seats, Target, folded};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub struct Snapshot {
@@ -20,6 +20,7 @@ pub struct Snapshot {
     pub roles_by_hand: bool,
     pub email_configured: bool,
     pub may_invite: bool,
+    pub seats: Option<Seats>,
     pub completeness: Completeness,
     /// When the reading of the roster began.
     pub begun: Boottime,
@@ -65,6 +66,7 @@ pub struct Found {
     pub roles_by_hand: bool,
     pub email_configured: bool,
     pub may_invite: bool,
+    pub seats: Option<Seats>,
     pub completeness: Completeness,
     pub begun: Boottime,
     pub members: Vec<Member>,
@@ -83,6 +85,7 @@ impl Snapshot {
             roles_by_hand,
             email_configured,
             may_invite,
+            seats,
             completeness,
             begun,
             members,
@@ -110,6 +113,7 @@ impl Snapshot {
             roles_by_hand,
             email_configured,
             may_invite,
+            seats,
             completeness,
             begun,
             members: by_address,
@@ -182,10 +186,18 @@ impl Snapshot {
     }
 
     pub fn fold_role(&mut self, email: &str, role: &Role) {
-        if let Some(member) = self.members.get_mut(email) {
-            member.role = Some(role.clone());
-            // A role assigned by hand ends what an expired or open invitation would have done.
-            member.invitation = InvitationState::Accepted;
+        let Some(member) = self.members.get_mut(email) else { return };
+        let had = has_access(member);
+        member.role = Some(role.clone());
+        // A role assigned by hand ends what an expired or open invitation would have done.
+        member.invitation = InvitationState::Accepted;
+        let has = has_access(member);
+        self.fold_seat(i64::from(has) - i64::from(had));
+    }
+
+    fn fold_seat(&mut self, more: i64) {
+        if let Some(seats) = &mut self.seats {
+            seats.used += more;
         }
     }
 
@@ -206,7 +218,8 @@ impl Snapshot {
     }
 
     pub fn fold_removal(&mut self, email: &str) {
-        self.members.remove(email);
+        let gone = self.members.remove(email);
+        self.fold_seat(-i64::from(gone.as_ref().is_some_and(has_access)));
     }
 
     pub fn fold_invitation(&mut self, email: &str) {

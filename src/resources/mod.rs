@@ -3,6 +3,7 @@
 
 mod organization;
 mod organization_status;
+mod reasons;
 mod status;
 mod user_invite;
 
@@ -12,7 +13,7 @@ pub use organization::{
 };
 pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, MemberCounts, OrganizationStatus, PlanStatus, Progress, RemovalBucket,
-    Target,
+    Seats, Target,
 };
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};

@@ -32,6 +32,9 @@ pub struct OrganizationStatus {
     /// Address of the organization's Owner, where the server tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Seats of the licence, where the server tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<Seats>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<MemberCounts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,15 @@ impl Target {
     pub fn is_same(&self, other: &Self) -> bool {
         self.is_same_organization(other) && self.edition == other.edition
     }
+}
+
+/// Of the whole server, as its licence counts.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct Seats {
+    pub used: i64,
+    /// Left out: the licence names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ use crate::resources::{
     HeldReason, HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, Person, PlanStatus, Progress,
     condition,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// What is known of the Organization after a pass.
@@ -21,6 +21,8 @@ pub struct OrganizationView<'a> {
     pub problem: Option<&'a Problem>,
     pub target_changed: Option<&'a TargetChanged>,
     pub unmanaged: usize,
+    /// The end of the token in use, if it has one.
+    pub token_expires_at: Option<Timestamp>,
     pub progress: Option<Progress>,
     pub handled_reconcile: Option<String>,
     /// The generation that was judged, which may be older than the object's.
@@ -37,7 +39,8 @@ pub fn organization_status(
     let generation = view.generation.or(organization.metadata.generation);
     let verdict = organization_verdict(organization, view);
     let mut conditions = conditions(&before.conditions, &verdict, generation, now);
-    conditions.extend(authenticated(&before.conditions, view, generation, now));
+    let url = &organization.spec.url;
+    conditions.extend(authenticated(&before.conditions, url, view, generation, now));
     conditions.extend(members_synced(&before.conditions, view, generation, now));
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     let known = !verdict.reconciling;
@@ -49,6 +52,7 @@ pub fn organization_status(
         target: ledger.target.clone(),
         title: view.snapshot.map(|s| s.title.clone()).or(before.title),
         owner: view.snapshot.map_or(before.owner, owner_address),
+        seats: view.snapshot.map_or(before.seats, |s| s.seats),
         members: view.snapshot.map(|s| member_counts(s, view.unmanaged)).or(before.members),
         plan: view.plan.map(plan_status).or(before.plan),
         progress: view.progress.clone(),
@@ -114,8 +118,12 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView) ->
     Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false }
 }
 
+/// So long before its end a token is worth a warning.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 fn authenticated(
     before: &[Condition],
+    url: &str,
     view: &OrganizationView,
     generation: Option<i64>,
     now: Timestamp,
@@ -128,9 +136,18 @@ fn authenticated(
         // Not tried this time: what was known stays.
         return before.iter().find(|c| c.type_ == "Authenticated").cloned();
     };
-    let (reason, message) = match view.problem.filter(|_| !signed_in) {
-        Some(problem) => (problem.reason, problem.message.clone()),
-        None => ("TokenAccepted", "the server accepts the token".to_owned()),
+    let ends_soon = view.token_expires_at.filter(|end| *end < now + SOON);
+    let (reason, message) = match (view.problem.filter(|_| !signed_in), ends_soon) {
+        (Some(problem), _) => (problem.reason, problem.message.clone()),
+        (None, Some(end)) => (
+            "TokenExpiresSoon",
+            format!("the token ends at {end}: make a new one and put it into the Secret of spec.credentials.secretRef"),
+        ),
+        (None, None) if url.starts_with("http://") => (
+            "TokenAccepted",
+            "the server accepts the token, which anybody on the way can read: use https in spec.url".to_owned(),
+        ),
+        (None, None) => ("TokenAccepted", "the server accepts the token".to_owned()),
     };
     Some(condition(before, "Authenticated", signed_in, reason, message, generation, now))
 }

@@ -131,6 +131,7 @@ impl World {
             roles_by_hand: true,
             email_configured: true,
             may_invite: true,
+            seats: None,
             completeness: self.completeness,
             begun: Boottime::now(),
             members: self.members.clone(),
