@@ -18,8 +18,9 @@ pub use organization_status::{
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube::CustomResourceExt as _;
+use std::collections::BTreeMap;
 
 /// API group of both kinds; also the prefix of every annotation and of the finalizer.
 pub const GROUP: &str = "labelstudio.rs";
@@ -34,5 +35,20 @@ pub const REINVITE_ANNOTATION: &str = "labelstudio.rs/reinvite";
 
 /// Both definitions, in the order in which they are installed.
 pub fn definitions() -> [CustomResourceDefinition; 2] {
-    [Organization::crd(), UserInvite::crd()]
+    [Organization::crd(), UserInvite::crd()].map(|mut definition| {
+        for version in &mut definition.spec.versions {
+            let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+            schema.into_iter().for_each(leave_out_nullable_false);
+        }
+        definition
+    })
+}
+
+/// A field says `nullable: false` so that the derive does not make it nullable. The API server does not store a false, so
+/// in a file it would differ from what is there at each apply.
+fn leave_out_nullable_false(schema: &mut JSONSchemaProps) {
+    if schema.nullable == Some(false) {
+        schema.nullable = None;
+    }
+    schema.properties.iter_mut().flat_map(BTreeMap::values_mut).for_each(leave_out_nullable_false);
 }
