@@ -70,7 +70,7 @@ async fn a_release_is_installed_upgraded_with_new_fields_and_removed_without_the
     let upgrade = [&["upgrade", NAME, &package, "--reset-values"], &here[..]].concat();
     helm.answer(&[&upgrade[..], &["--set", "watch.allNamespaces=true"]].concat()).await.unwrap();
     eventually("it may look everywhere", SOON, async || {
-        Ok(may(plane, &namespace, "get secrets", &other).await.then_some(()))
+        Ok(may(plane, &namespace, "watch secrets", &other).await.then_some(()))
     })
     .await
     .unwrap();
@@ -229,17 +229,21 @@ async fn assert_rights(plane: &ControlPlane, home: &str, other: &str) {
         "list organizations.labelstudio.rs",
         "watch organizations.labelstudio.rs",
         "update organizations.labelstudio.rs/status",
-        "update organizations.labelstudio.rs/finalizers",
         "watch userinvites.labelstudio.rs",
         "patch userinvites.labelstudio.rs",
         "update userinvites.labelstudio.rs/status",
         "watch secrets",
-        "get configmaps",
+        "list configmaps",
         "create events.events.k8s.io",
     ] {
         assert!(may(plane, home, deed, home).await, "it may not {deed}");
     }
     for deed in [
+        "get organizations.labelstudio.rs/status",
+        "update organizations.labelstudio.rs/finalizers",
+        "update userinvites.labelstudio.rs/finalizers",
+        "get secrets",
+        "get configmaps",
         "create secrets",
         "update secrets",
         "delete userinvites.labelstudio.rs",
@@ -256,7 +260,8 @@ async fn assert_rights(plane: &ControlPlane, home: &str, other: &str) {
 async fn assert_kept_to_itself(plane: &ControlPlane, home: &str, other: &str) {
     // Rights are read from a cache of the API server.
     eventually("rights at home alone", SOON, async || {
-        let (here, there) = (may(plane, home, "get secrets", home).await, may(plane, home, "get secrets", other).await);
+        let (here, there) =
+            (may(plane, home, "watch secrets", home).await, may(plane, home, "watch secrets", other).await);
         Ok((here && !there).then_some(()))
     })
     .await

@@ -46,13 +46,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, list, watch, patch] # patch: its own finalizer
 - apiGroups: [labelstudio.rs]
   resources: [organizations/status, userinvites/status]
-  verbs: [get, update]
-- apiGroups: [labelstudio.rs]
-  resources: [organizations/finalizers, userinvites/finalizers]
   verbs: [update]
 - apiGroups: [""]
   resources: [secrets, configmaps] # the token, a private certificate authority: each watched by its name
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
