@@ -29,6 +29,8 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     let version = env!("CARGO_PKG_VERSION");
     let events = json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]});
     let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
+    let patches =
+        json!({"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]});
     let proxy = json!({"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"});
     let toleration = json!({"key": "people", "operator": "Exists", "effect": "NoSchedule"});
     let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
@@ -42,6 +44,7 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
             env,
             json!({"name": "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", "value": "a.example.com,b.example.com"}),
         ),
+        ("signupLock.enabled", json!(true), "Role", "/rules", patches),
         ("bootstrap.enabled", json!(true), "Role", "/rules", stores),
         ("image.repository", json!("example.com/it"), "Deployment", image, json!(format!("example.com/it:{version}"))),
         ("image.tag", json!("1.2.3"), "Deployment", image, json!(format!("{NAME}:1.2.3"))),

@@ -108,6 +108,16 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             "no name of a Secret",
             vec!["spec.bootstrap.passwordSecretRef.name"],
         ),
+        (
+            with(o(), "/spec/signup", json!({"workloads": [{"kind": "DaemonSet", "name": "a", "container": "b"}]})),
+            "kind of workload",
+            vec!["spec.signup.workloads[0].kind", "DaemonSet", "StatefulSet"],
+        ),
+        (
+            with(o(), "/spec/signup", json!({"workloads": [{"kind": "Deployment", "name": "a"}]})),
+            "no container",
+            vec!["spec.signup.workloads[0].container", "Required"],
+        ),
         (null(o(), "/spec/url"), "null as url", vec!["spec.url", "Required"]),
         (null(o(), "/spec/credentials/secretRef/name"), "null as name", vec!["spec.credentials.secretRef.name"]),
         (with(i(), "/spec/emails", json!([null])), "null as address", vec!["spec.emails[0]", "null"]),

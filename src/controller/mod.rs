@@ -12,6 +12,7 @@ mod publish;
 mod readable;
 mod reconcile;
 mod server;
+mod signup_lock;
 mod situation;
 mod status;
 mod task;

@@ -10,6 +10,7 @@ use super::handover::hand_over;
 use super::objects::Objects;
 use super::publish::{Told, introduce, publish, remember};
 use super::server::{Server, Session};
+use super::signup_lock::{self, keep_lock};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::task::{OrganizationKey, stopped};
@@ -64,6 +65,7 @@ pub struct State {
     objects: Option<Objects>,
     references: credentials::References,
     session: Session,
+    lock: signup_lock::Kept,
     passing: Passing,
     conflicts: u32,
 }
@@ -76,6 +78,7 @@ impl State {
             objects: None,
             references: credentials::References::default(),
             session: Session::default(),
+            lock: signup_lock::Kept::default(),
             passing: Passing::default(),
             conflicts: 0,
         }
@@ -215,7 +218,7 @@ impl Pass<'_> {
         &self,
         state: &mut State,
         objects: &mut Objects,
-        ledger: &Ledger,
+        ledger: &mut Ledger,
         plan: &Plan,
         stop: Stop,
     ) -> Result<Next, Forgotten> {
@@ -234,8 +237,17 @@ impl Pass<'_> {
             Stop::TargetChanged(changed) => Some(&**changed),
             _ => None,
         };
+        let lock = match (&stop, &server.snapshot) {
+            (Stop::Settled { .. } | Stop::Doubtful, Some(snapshot)) => {
+                let Self { context, organization, .. } = self;
+                let turn = signup_lock::Turn { context, organization, client: &server.client, begun: snapshot.begun };
+                keep_lock(&turn, &mut state.lock, objects, ledger).await?
+            }
+            _ => signup_lock::Outcome::default(),
+        };
         let view = OrganizationView {
             snapshot: server.snapshot.as_ref(),
+            lock: lock.state.as_ref(),
             plan: target_changed.is_none().then_some(plan),
             token_expires_at: server.client.token_expires_at(),
             problem: problem.as_ref(),
@@ -267,7 +279,8 @@ impl Pass<'_> {
         if problem.is_none() {
             state.session.recovered();
         }
-        Ok(Next::After([Some(resync), due, wait, full].into_iter().flatten().min().unwrap_or(resync)).once(told))
+        let next = [Some(resync), due, wait, full, lock.next].into_iter().flatten().min().unwrap_or(resync);
+        Ok(Next::After(next).once(told))
     }
 
     /// What spec and referred objects say. Asks the server nothing, unless its first account is to be made.

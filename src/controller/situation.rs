@@ -63,6 +63,11 @@ impl Problem {
         Self { kind: Kind::Transient, reason, message, authenticated: None, retry_after: None }
     }
 
+    /// Whether it is tried again by itself.
+    pub fn passes(&self) -> bool {
+        self.kind == Kind::Transient
+    }
+
     pub fn unauthenticated(mut self) -> Self {
         self.authenticated = Some(false);
         self

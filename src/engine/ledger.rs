@@ -3,8 +3,8 @@
 
 use crate::label_studio::Boottime;
 use crate::resources::{
-    Approval, Departure, HeldReason, InFlight, OrganizationStatus, Person, RemovalBucket, Target, UserInviteStatus,
-    folded,
+    Approval, Departure, HeldReason, InFlight, LockedWorkload, OrganizationStatus, Person, RemovalBucket, Target,
+    UserInviteStatus, folded,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,6 +20,8 @@ pub struct Ledger {
     pub departures: Vec<Departure>,
     pub removals: Vec<RemovalBucket>,
     pub approval: Option<Approval>,
+    /// Workloads whose environment the operator holds.
+    pub signup: Vec<LockedWorkload>,
     /// By name of the UserInvite.
     pub invites: BTreeMap<String, InviteMemory>,
     pub passing: Passing,
@@ -94,6 +96,7 @@ impl Ledger {
             departures: organization.departures,
             removals: organization.removals,
             approval: organization.approval,
+            signup: organization.signup,
             invites,
             passing,
         }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::base_url::BaseUrl;
-use super::client::{Timeouts, build, certificates};
+use super::client::{Client, Inner, Timeouts, build, certificates};
 use super::error::Error;
 use super::reach::unreachable;
 
@@ -69,6 +69,14 @@ struct Page {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
+}
+
+impl Client {
+    /// The same server, without the token.
+    pub fn visitor(&self) -> Visitor {
+        let Inner { base_url, http, timeouts, .. } = &*self.inner;
+        Visitor { base_url: base_url.clone(), http: http.clone(), timeout: timeouts.read }
+    }
 }
 
 impl Visitor {

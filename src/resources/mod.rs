@@ -9,11 +9,11 @@ mod user_invite;
 
 pub use organization::{
     Bootstrap, Credentials, Guards, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef, RateLimit,
-    SecretKeyRef, Tls,
+    SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
 };
 pub use organization_status::{
-    Approval, Departure, HeldSummary, InFlight, MemberCounts, OrganizationStatus, PlanStatus, Progress, RemovalBucket,
-    Seats, Target,
+    Approval, Departure, HeldSummary, InFlight, LockedWorkload, MemberCounts, OrganizationStatus, PlanStatus, Progress,
+    RemovalBucket, Seats, Target,
 };
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};

@@ -65,6 +65,10 @@ pub struct OrganizationSpec {
     #[x_kube(validation = Rule::new(r"self.matches('\\S')").message("title must not be blank: write a title, or leave the field out"))]
     pub title: Option<String>,
 
+    /// Whether people can sign up without a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signup: Option<Signup>,
+
     /// `Enforce`: make the server agree. `Observe`: show in status what would be done, and write nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -163,6 +167,51 @@ pub struct KeyRef {
 
 fn ca_key() -> String {
     "ca.crt".to_owned()
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signup {
+    /// true: who has no invite link is refused. Proved by asking the server, whatever its environment says.
+    #[serde(default)]
+    pub require_invite: bool,
+    /// Whose environment carries the switch; the operator sets it, unless somebody else does. None: only the proof.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub workloads: Vec<SignupWorkload>,
+}
+
+/// A workload in the same namespace that runs Label Studio.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct SignupWorkload {
+    pub kind: WorkloadKind,
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The container whose environment Label Studio reads.
+    #[schemars(length(min = 1, max = 63))]
+    pub container: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum WorkloadKind {
+    #[default]
+    Deployment,
+    StatefulSet,
+}
+
+impl WorkloadKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+        }
+    }
+}
+
+impl std::fmt::Display for SignupWorkload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.kind.as_str(), self.name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]

@@ -1,5 +1,6 @@
 //! What an `Organization`'s status tells: what was found, what was done, and what has to be remembered.
 
+use super::organization::SignupWorkload;
 use super::status::Person;
 use super::user_invite::DeletionPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -57,6 +58,10 @@ pub struct OrganizationStatus {
     /// The approval that was used last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Workloads whose environment the operator holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub signup: Vec<LockedWorkload>,
     /// The last value of the annotation `labelstudio.rs/reconcile` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -82,6 +87,19 @@ impl Target {
     pub fn is_same(&self, other: &Self) -> bool {
         self.is_same_organization(other) && self.edition == other.edition
     }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LockedWorkload {
+    pub workload: SignupWorkload,
+    /// When the variable was set last; before that it is only meant to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<Time>,
+    /// When it was found taken out, within the last day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub taken_out: Vec<Time>,
 }
 
 /// Of the whole server, as its licence counts.

@@ -3,7 +3,7 @@
 use super::status::HeldReason;
 
 /// But for those of a held address, which stand in [`HeldReason`].
-const REASONS: [&str; 45] = [
+const REASONS: [&str; 59] = [
     "AllAccepted",
     "BootstrapConflict",
     "BootstrapForbidden",
@@ -11,6 +11,20 @@ const REASONS: [&str; 45] = [
     "BootstrapNotOwner",
     "BootstrapPasswordRefused",
     "BootstrapRefused",
+    "ContainerMissing",
+    "FieldConflict",
+    "Reverted",
+    "RolloutByHand",
+    "RolloutFailed",
+    "RollingOut",
+    "SetByReference",
+    "SignupClosed",
+    "SignupOpen",
+    "SignupUnclear",
+    "UnsupportedOnCloud",
+    "WorkloadForbidden",
+    "WorkloadMissing",
+    "WorkloadUnreachable",
     "ConfigMapKeyMissing",
     "ConfigMapMissing",
     "ConfigMapUnreadable",

@@ -53,6 +53,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.signupLock.enabled }}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets] # spec.signup: one variable of the named workloads
+  verbs: [get, patch]
+{{- end }}
 {{- if .Values.bootstrap.enabled }}
 - apiGroups: [""]
   resources: [secrets] # spec.bootstrap: stores the token of the first account

@@ -2,6 +2,7 @@
 //! and holds no clock that ticks: when nothing changed, it is equal to what stands.
 
 mod invite;
+mod lock;
 mod organization;
 
 pub use invite::{InviteSituation, invite_status};

@@ -1,6 +1,8 @@
 //! The status of an Organization.
 
+use super::lock::{lock_condition, lock_verdict};
 use super::{Verdict, conditions, number, stalls};
+use crate::controller::signup_lock::LockState;
 use crate::controller::situation::{Kind, Problem};
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::Plan;
@@ -21,6 +23,8 @@ pub struct OrganizationView<'a> {
     pub problem: Option<&'a Problem>,
     pub target_changed: Option<&'a TargetChanged>,
     pub unmanaged: usize,
+    /// What became of the sign-up lock; none where it was not its turn.
+    pub lock: Option<&'a LockState>,
     /// The end of the token in use, if it has one.
     pub token_expires_at: Option<Timestamp>,
     pub progress: Option<Progress>,
@@ -37,11 +41,12 @@ pub fn organization_status(
 ) -> OrganizationStatus {
     let before = organization.status.clone().unwrap_or_default();
     let generation = view.generation.or(organization.metadata.generation);
-    let verdict = organization_verdict(organization, view);
+    let verdict = organization_verdict(organization, view, generation);
     let mut conditions = conditions(&before.conditions, &verdict, generation, now);
     let url = &organization.spec.url;
     conditions.extend(authenticated(&before.conditions, url, view, generation, now));
     conditions.extend(members_synced(&before.conditions, view, generation, now));
+    conditions.extend(lock_condition(organization, view.lock, generation, now));
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     let known = !verdict.reconciling;
     OrganizationStatus {
@@ -61,11 +66,12 @@ pub fn organization_status(
         departures: ledger.departures.clone(),
         removals: ledger.removals.clone(),
         approval: ledger.approval.clone(),
+        signup: ledger.signup.clone(),
         last_handled_reconcile_at: view.handled_reconcile.clone().or(before.last_handled_reconcile_at),
     }
 }
 
-fn organization_verdict(organization: &Organization, view: &OrganizationView) -> Verdict {
+fn organization_verdict(organization: &Organization, view: &OrganizationView, generation: Option<i64>) -> Verdict {
     let spec = &organization.spec;
     if spec.suspend {
         let message = "nothing is read or written until spec.suspend is false".to_owned();
@@ -113,6 +119,9 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView) ->
             let message = format!("{} departures wait or are under way", plan.departures_pending);
             return Verdict { ready: false, reason: "Progressing", message, reconciling: true, stalled: false };
         }
+    }
+    if let Some(verdict) = lock_verdict(organization, view.lock, generation) {
+        return verdict;
     }
     let message = "the organization is as declared".to_owned();
     Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false }

@@ -108,7 +108,7 @@ impl ControlPlane {
         controller_manager
             .args(["--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000"])
             .arg(
-                "--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,\
+                "--controllers=deployment-controller,replicaset-controller,statefulset-controller,garbage-collector-controller,\
                  namespace-controller,serviceaccount-controller",
             )
             .arg("--kubeconfig")

@@ -4,7 +4,7 @@ use crate::run_folder::bare_environment;
 use crate::{Process, RunFolder, free_port, random_word};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,10 +13,18 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running server, with one organization and one account, its owner, unless it was started empty. Dropping it ends it.
 pub struct OpenSourceLabelStudio {
-    process: Process,
-    url: String,
+    process: Option<Process>,
+    home: Home,
+}
+
+/// What outlives a restart.
+struct Home {
+    folder: RunFolder,
+    program: PathBuf,
+    port: u16,
     legacy_token: String,
     password: String,
+    with_owner: bool,
 }
 
 impl OpenSourceLabelStudio {
@@ -32,7 +40,7 @@ impl OpenSourceLabelStudio {
     pub async fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let label_studio = Self::launch(environment, true).await?;
         label_studio
-            .process
+            .process()?
             .until("answer with the owner's token", PATIENCE, async || label_studio.whoami().await.ok())
             .await?;
         Ok(label_studio)
@@ -41,14 +49,7 @@ impl OpenSourceLabelStudio {
     /// A server without any account: nobody has signed up yet, so its token and password are nobody's.
     pub async fn start_empty() -> anyhow::Result<Self> {
         let label_studio = Self::launch(&[], false).await?;
-        let health = format!("{}/health", label_studio.url);
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
-        label_studio
-            .process
-            .until("answer", PATIENCE, async || {
-                client.get(&health).send().await.ok().filter(|answer| answer.status().is_success())
-            })
-            .await?;
+        label_studio.answers().await?;
         Ok(label_studio)
     }
 
@@ -56,49 +57,48 @@ impl OpenSourceLabelStudio {
         crate::install_crypto_provider();
         let installed = crate::label_studio_folder().await?;
         let folder = RunFolder::new("label-studio")?;
-        let data = folder.file("data");
-        copy_folder(&installed.join("template"), &data)?;
-
-        let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let (legacy_token, password) = (random_word()?, random_word()?);
-        let mut command = Command::new(installed.join("venv/bin/label-studio"));
-        command
-            .args(["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", &port.to_string()])
-            .current_dir(folder.path());
-        if with_owner {
-            command
-                .args(["--username", Self::OWNER, "--password", &password, "--user-token", &legacy_token])
-                .arg("--enable-legacy-api-token");
-        }
-        let data = data.to_string_lossy().into_owned();
-        // It reads even names as short as PORT and USERNAME, so it gets nothing of ours. It never phones home.
-        let mut given = BTreeMap::from([
-            ("HOME", data.clone()),
-            ("LABEL_STUDIO_BASE_DATA_DIR", data),
-            ("LATEST_VERSION_CHECK", "false".to_owned()),
-            ("COLLECT_ANALYTICS", "false".to_owned()),
-            ("SENTRY_DSN", String::new()),
-            ("FRONTEND_SENTRY_DSN", String::new()),
-        ]);
-        given.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        bare_environment(&mut command, &given);
-        let process = folder.start_logged("label-studio", &command)?;
-
-        Ok(Self { process, url, legacy_token, password })
+        copy_folder(&installed.join("template"), &folder.file("data"))?;
+        let home = Home {
+            folder,
+            program: installed.join("venv/bin/label-studio"),
+            port: free_port()?,
+            legacy_token: random_word()?,
+            password: random_word()?,
+            with_owner,
+        };
+        Ok(Self { process: Some(home.serve(environment)?), home })
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
+    /// Ends it and starts it again at the same address, on the same data, in another environment. Ready when it answers.
+    pub async fn restart_with(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.process = None;
+        self.process = Some(self.home.serve(environment)?);
+        self.answers().await
+    }
+
+    async fn answers(&self) -> anyhow::Result<()> {
+        let health = format!("{}/health", self.url());
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let asked = async || client.get(&health).send().await.ok().filter(|answer| answer.status().is_success());
+        self.process()?.until("answer", PATIENCE, asked).await?;
+        Ok(())
+    }
+
+    fn process(&self) -> anyhow::Result<&Process> {
+        self.process.as_ref().context("the server was stopped")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.home.port)
     }
 
     /// The owner's legacy token: `Authorization: Token …`.
     pub fn legacy_token(&self) -> &str {
-        &self.legacy_token
+        &self.home.legacy_token
     }
 
     pub fn password(&self) -> &str {
-        &self.password
+        &self.home.password
     }
 
     /// Makes a personal access token of the owner. There can be one at a time: a second call is refused.
@@ -121,8 +121,8 @@ impl OpenSourceLabelStudio {
     ) -> anyhow::Result<serde_json::Value> {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         let mut request = client
-            .request(method, format!("{}{path}", self.url))
-            .header("Authorization", format!("Token {}", self.legacy_token));
+            .request(method, format!("{}{path}", self.url()))
+            .header("Authorization", format!("Token {}", self.legacy_token()));
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -143,7 +143,7 @@ impl OpenSourceLabelStudio {
         );
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
         let status = client
-            .post(format!("{}/user/signup/", self.url))
+            .post(format!("{}/user/signup/", self.url()))
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Cookie", format!("csrftoken={word}"))
             .body(form)
@@ -156,6 +156,35 @@ impl OpenSourceLabelStudio {
 
     /// Ends it; what it stored is gone.
     pub fn stop(self) {}
+}
+
+impl Home {
+    fn serve(&self, environment: &[(&str, &str)]) -> anyhow::Result<Process> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", &self.port.to_string()])
+            .current_dir(self.folder.path());
+        if self.with_owner {
+            command.args(["--username", OpenSourceLabelStudio::OWNER, "--password", &self.password]).args([
+                "--user-token",
+                &self.legacy_token,
+                "--enable-legacy-api-token",
+            ]);
+        }
+        let data = self.folder.file("data").to_string_lossy().into_owned();
+        // It reads even names as short as PORT and USERNAME, so it gets nothing of ours. It never phones home.
+        let mut given = BTreeMap::from([
+            ("HOME", data.clone()),
+            ("LABEL_STUDIO_BASE_DATA_DIR", data),
+            ("LATEST_VERSION_CHECK", "false".to_owned()),
+            ("COLLECT_ANALYTICS", "false".to_owned()),
+            ("SENTRY_DSN", String::new()),
+            ("FRONTEND_SENTRY_DSN", String::new()),
+        ]);
+        given.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        bare_environment(&mut command, &given);
+        self.folder.start_logged("label-studio", &command)
+    }
 }
 
 fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {

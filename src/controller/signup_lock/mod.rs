@@ -1,0 +1,355 @@
+//! Keeps sign-up without a link closed, as `spec.signup` says: sets one variable of the named workloads by server-side apply,
+//! waits for their roll-out, and believes only what the server's own forms say. Never forces a field that somebody else
+//! holds, never creates a workload, and never claims what it has not seen.
+
+mod workload;
+
+use super::Context;
+use super::objects::Objects;
+use super::publish::remember;
+use super::situation::{Names, Problem};
+use crate::engine::ledger::Ledger;
+use crate::engine::memory::Forgotten;
+use crate::label_studio::{Boottime, Client, SignUp};
+use crate::resources::{
+    LockedWorkload, Organization, RECONCILE_ANNOTATION, Signup, SignupWorkload, WorkloadKind, seconds,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+use std::time::Duration;
+use workload::{NAMES, Rollout, Variable};
+
+/// How often a roll-out is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long one may take where Kubernetes sets no deadline of its own (a StatefulSet).
+const LONGEST_ROLLOUT: SignedDuration = SignedDuration::from_mins(10);
+/// So often within a day it is put back where somebody takes it out; then it is theirs to settle.
+const MOST_ROUNDS: usize = 3;
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What came of it. None: nothing is declared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LockState {
+    /// The roll-out is complete, and the server refuses who has no link.
+    Closed,
+    /// The new environment is on its way into the pods.
+    RollingOut(String),
+    /// `spec.mode` is Observe.
+    Observed,
+    /// The vendor's cloud has no such switch; said once, and nothing to act on.
+    Unsupported,
+    Failed(Problem),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub state: Option<LockState>,
+    /// When to come back for it.
+    pub next: Option<Duration>,
+}
+
+/// The outcome of before, as long as nothing can have changed it but somebody whom the next reading of everything finds.
+#[derive(Default)]
+pub struct Kept(Option<(String, Boottime, Outcome)>);
+
+pub struct Turn<'a> {
+    pub context: &'a Context,
+    pub organization: &'a Organization,
+    pub client: &'a Client,
+    /// When the last reading of everything began.
+    pub begun: Boottime,
+}
+
+/// `ledger` has to be stored afterwards.
+pub async fn keep_lock(
+    turn: &Turn<'_>,
+    kept: &mut Kept,
+    objects: &mut Objects,
+    ledger: &mut Ledger,
+) -> Result<Outcome, Forgotten> {
+    let cause = turn.cause();
+    if let Some((before, at, outcome)) = &kept.0
+        && *before == cause
+        && *at >= turn.begun
+        && outcome.next.is_none_or(|next| at.elapsed() < next)
+    {
+        let next = outcome.next.map(|next| next.saturating_sub(at.elapsed()));
+        return Ok(Outcome { next, ..outcome.clone() });
+    }
+    let at = Boottime::now();
+    let outcome = match turn.settle(objects, ledger).await {
+        Ok(outcome) => outcome,
+        Err(Halt::Failed(problem)) => {
+            tracing::info!(reason = problem.reason, message = problem.message, "sign-up is not as declared");
+            let next = problem.retry_after.or_else(|| problem.passes().then_some(LOOK_AGAIN));
+            Outcome { state: Some(LockState::Failed(problem)), next }
+        }
+        Err(Halt::Forgotten(forgotten)) => return Err(forgotten),
+    };
+    kept.0 = Some((cause, at, outcome.clone()));
+    Ok(outcome)
+}
+
+/// Why it ended early.
+enum Halt {
+    Failed(Problem),
+    Forgotten(Forgotten),
+}
+
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
+impl Turn<'_> {
+    async fn settle(&self, objects: &mut Objects, ledger: &mut Ledger) -> Result<Outcome, Halt> {
+        let declared = self.organization.spec.signup.as_ref().filter(|signup| signup.require_invite);
+        if self.organization.spec.mode == crate::resources::Mode::Observe {
+            return Ok(Outcome { state: declared.map(|_| LockState::Observed), next: None });
+        }
+        self.give_back(declared, ledger).await?;
+        let Some(signup) = declared else { return Ok(Outcome::default()) };
+        if is_cloud(self.client.base_url().host()) {
+            return Ok(Outcome { state: Some(LockState::Unsupported), next: None });
+        }
+        let mut waits = None;
+        for workload in &signup.workloads {
+            waits = waits.or(self.close(workload, objects, ledger).await?);
+        }
+        if let Some(message) = waits {
+            return Ok(Outcome { state: Some(LockState::RollingOut(message)), next: Some(LOOK_AGAIN) });
+        }
+        self.probe(signup).await?;
+        Ok(Outcome { state: Some(LockState::Closed), next: None })
+    }
+
+    /// Lets go of workloads that are not declared any more.
+    async fn give_back(&self, declared: Option<&Signup>, ledger: &mut Ledger) -> Result<(), Halt> {
+        let stays =
+            |locked: &LockedWorkload| declared.is_some_and(|signup| signup.workloads.contains(&locked.workload));
+        let mut left = Vec::new();
+        for locked in std::mem::take(&mut ledger.signup) {
+            if stays(&locked) {
+                left.push(locked);
+            } else if let Err(problem) = self.let_go(&locked.workload).await {
+                left.push(locked);
+                ledger.signup = left;
+                return Err(problem.into());
+            }
+        }
+        ledger.signup = left;
+        Ok(())
+    }
+
+    async fn let_go(&self, workload: &SignupWorkload) -> Result<(), Problem> {
+        let Some(found) = self.read(workload).await? else { return Ok(()) };
+        if workload::is_managed_by(&found, &self.manager()) {
+            self.apply(workload, &workload::given_back(workload, uid(&found))).await?;
+            tracing::info!(target: "label_studio_operator::audit", action = "give the sign-up lock back", %workload, "done");
+        }
+        Ok(())
+    }
+
+    /// Some: what its roll-out waits for.
+    async fn close(
+        &self,
+        workload: &SignupWorkload,
+        objects: &mut Objects,
+        ledger: &mut Ledger,
+    ) -> Result<Option<String>, Halt> {
+        let found = self.read(workload).await?.ok_or_else(|| missing(workload))?;
+        let variable =
+            workload::variable(&found, &workload.container).map_err(|there| no_container(workload, &there))?;
+        let ours = workload::is_managed_by(&found, &self.manager());
+        let locked = match variable {
+            Variable::ByReference => return Err(by_reference(workload).into()),
+            Variable::Value(value) if workload::is_true(&value) => {
+                if ours {
+                    entry(ledger, workload);
+                }
+                found
+            }
+            Variable::Value(_) | Variable::Absent => {
+                let taken_out = variable == Variable::Absent;
+                let locked = entry(ledger, workload);
+                if taken_out && locked.applied_at.is_some() {
+                    let now = seconds(Timestamp::now());
+                    locked.taken_out.retain(|at| now < at.0 + DAY);
+                    if locked.taken_out.len() >= MOST_ROUNDS {
+                        return Err(reverted(workload).into());
+                    }
+                    locked.taken_out.push(Time(now));
+                }
+                // Before it is applied: what is held has to be known when it is to be given back.
+                remember(objects, ledger).await.map_err(Halt::Forgotten)?;
+                let applied = self.apply(workload, &workload::closed(workload, uid(&found))).await?;
+                tracing::info!(target: "label_studio_operator::audit", action = "close sign-up", %workload, "done");
+                entry(ledger, workload).applied_at = Some(Time(seconds(Timestamp::now())));
+                applied
+            }
+        };
+        let began = ledger.signup.iter().find(|known| known.workload == *workload).and_then(|l| l.applied_at.as_ref());
+        match workload::rollout(workload.kind, &locked) {
+            Rollout::Complete => Ok(None),
+            Rollout::Failed(why) => Err(stuck(workload, &why).into()),
+            Rollout::ByHand => Err(by_hand(workload).into()),
+            Rollout::UnderWay if began.is_some_and(|at| Timestamp::now() > at.0 + LONGEST_ROLLOUT) => {
+                Err(stuck(workload, "it takes longer than 10 minutes").into())
+            }
+            Rollout::UnderWay => Ok(Some(format!("{workload} is being rolled out"))),
+        }
+    }
+
+    /// The variable is not the proof: the server is asked as anybody could ask it.
+    async fn probe(&self, signup: &Signup) -> Result<(), Problem> {
+        let failed = |error| Problem::from_client(&error, &Names::of(&self.organization.spec));
+        match self.client.visitor().sign_up_state().await.map_err(failed)? {
+            SignUp::Closed => Ok(()),
+            SignUp::Open => Err(open(signup)),
+            SignUp::Unclear => Err(Problem::transient(
+                "SignupUnclear",
+                "spec.signup.requireInvite: the server's login page and its sign-up form do not say the same; perhaps not every pod has the new environment yet"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// None: there is no such workload.
+    async fn read(&self, workload: &SignupWorkload) -> Result<Option<Value>, Problem> {
+        let found = self.api(workload).get_opt(&workload.name).await.map_err(|error| refused(workload, error))?;
+        Ok(found.and_then(|found| serde_json::to_value(found).ok()))
+    }
+
+    async fn apply(&self, workload: &SignupWorkload, object: &Value) -> Result<Value, Problem> {
+        let parameters = PatchParams::apply(&self.manager());
+        let applied = self.api(workload).patch(&workload.name, &parameters, &Patch::Apply(object)).await;
+        let applied = applied.map_err(|error| refused(workload, error))?;
+        Ok(serde_json::to_value(applied).unwrap_or_default())
+    }
+
+    fn api(&self, workload: &SignupWorkload) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("apps", "v1", workload.kind.as_str());
+        let plural = match workload.kind {
+            WorkloadKind::Deployment => "deployments",
+            WorkloadKind::StatefulSet => "statefulsets",
+        };
+        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+        let namespace = self.organization.namespace().unwrap_or_default();
+        Api::namespaced_with(self.context.kube.clone(), &namespace, &resource)
+    }
+
+    /// One for each Organization: what one holds the other does not give back.
+    fn manager(&self) -> String {
+        format!("label-studio-operator/{}", self.organization.uid().unwrap_or_default())
+    }
+
+    /// What people change when they want it tried again.
+    fn cause(&self) -> String {
+        let asked = self.organization.annotations().get(RECONCILE_ANNOTATION);
+        format!("{:?} {asked:?}", self.organization.metadata.generation)
+    }
+}
+
+/// What is remembered of a workload, from now on if not before.
+fn entry<'a>(ledger: &'a mut Ledger, workload: &SignupWorkload) -> &'a mut LockedWorkload {
+    let at = ledger.signup.iter().position(|locked| locked.workload == *workload).unwrap_or_else(|| {
+        ledger.signup.push(LockedWorkload { workload: workload.clone(), ..LockedWorkload::default() });
+        ledger.signup.len() - 1
+    });
+    &mut ledger.signup[at]
+}
+
+fn uid(found: &Value) -> &str {
+    found["metadata"]["uid"].as_str().unwrap_or_default()
+}
+
+/// The vendor's cloud, where there is no environment to set.
+fn is_cloud(host: &str) -> bool {
+    ["humansignal.com", "heartex.com"].iter().any(|cloud| host == *cloud || host.ends_with(&format!(".{cloud}")))
+}
+
+fn missing(workload: &SignupWorkload) -> Problem {
+    let message =
+        format!("spec.signup.workloads: there is no {workload} in this namespace: create it, or name another");
+    Problem::transient("WorkloadMissing", message)
+}
+
+fn no_container(workload: &SignupWorkload, there: &[String]) -> Problem {
+    let (container, there) = (&workload.container, there.join(", "));
+    let message =
+        format!("spec.signup.workloads: {workload} has no container {container:?}, but {there}: name one of them");
+    Problem::stalled("ContainerMissing", message)
+}
+
+fn by_reference(workload: &SignupWorkload) -> Problem {
+    let message = format!(
+        "spec.signup.workloads: {} of {workload} is set by valueFrom: set it to \"true\" where it comes from, or take it out",
+        NAMES[0]
+    );
+    Problem::stalled("SetByReference", message)
+}
+
+fn reverted(workload: &SignupWorkload) -> Problem {
+    let message = format!(
+        "spec.signup.workloads: somebody has taken {} out of {workload} {MOST_ROUNDS} times within a day, so it is not put back: set it to \"true\" where that workload is declared, or take the workload out of this list",
+        NAMES[0]
+    );
+    Problem::stalled("Reverted", message)
+}
+
+fn stuck(workload: &SignupWorkload, why: &str) -> Problem {
+    let message = format!("spec.signup.workloads: the roll-out of {workload} does not end: {why}: look at its pods");
+    Problem::stalled("RolloutFailed", message)
+}
+
+fn by_hand(workload: &SignupWorkload) -> Problem {
+    let message = format!("spec.signup.workloads: {workload} replaces no pod by itself (OnDelete): delete its pods");
+    Problem::stalled("RolloutByHand", message)
+}
+
+fn open(signup: &Signup) -> Problem {
+    let message = if signup.workloads.is_empty() {
+        format!(
+            "spec.signup.requireInvite: people can sign up without a link: set {}=\"true\" in the environment of Label Studio, or name its workload in spec.signup.workloads",
+            NAMES[0]
+        )
+    } else {
+        "spec.signup.requireInvite: the workloads are rolled out, and yet people can sign up without a link: does spec.url lead to them, and does the container read its environment?".to_owned()
+    };
+    Problem::stalled("SignupOpen", message)
+}
+
+fn refused(workload: &SignupWorkload, error: kube::Error) -> Problem {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => Problem::stalled(
+            "WorkloadForbidden",
+            format!(
+                "spec.signup.workloads: the operator may not read or patch {workload}: install the chart with signupLock.enabled=true"
+            ),
+        ),
+        kube::Error::Api(status) if status.code == 409 && status.message.contains("conflict with") => Problem::stalled(
+            "FieldConflict",
+            format!(
+                "spec.signup.workloads: somebody else keeps {} of {workload}: set it to \"true\" there, or have it left out ({})",
+                NAMES[0], status.message
+            ),
+        ),
+        error => Problem::transient("WorkloadUnreachable", format!("spec.signup.workloads: {workload}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vendors_cloud_is_known_by_its_host() {
+        assert!(is_cloud("app.humansignal.com") && is_cloud("app.heartex.com"));
+        assert!(!is_cloud("label-studio.example.com") && !is_cloud("nothumansignal.com"));
+    }
+}
