@@ -28,6 +28,7 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     let env = "/spec/template/spec/containers/0/env";
     let version = env!("CARGO_PKG_VERSION");
     let events = json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]});
+    let secrets = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "update", "delete"]});
     let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
     let patches =
         json!({"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]});
@@ -37,6 +38,7 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
         ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
+        ("inviteLink.enabled", json!(true), "Role", "/rules", secrets),
         (
             "allowedServers",
             json!(["a.example.com", "b.example.com"]),
@@ -209,6 +211,7 @@ async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
         ("watch.namespaces={A_b}", "at '/watch/namespaces/0': 'A_b' does not match pattern"),
         ("watch.allNamespaces=yes", "at '/watch/allNamespaces': got string, want boolean"),
         ("watch.allNamespaces=true,watch.namespaces={a}", "choose one of the two"),
+        ("inviteLink.enable=true", "at '/inviteLink': additional properties 'enable' not allowed"),
         ("crds.instal=false", "at '/crds': additional properties 'instal' not allowed"),
         ("image.repository=", "at '/image/repository': minLength"),
         ("image.digest=latest", "at '/image/digest': 'latest' does not match pattern"),

@@ -93,6 +93,33 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             "both",
             vec!["caBundle", "either configMapName or secretName"],
         ),
+        (with(o(), "/spec/inviteLink", json!({})), "no Secret", vec!["spec.inviteLink.secretName", "Required"]),
+        (with(o(), "/spec/inviteLink", json!({"secretName": ""})), "no name", vec!["spec.inviteLink.secretName"]),
+        (
+            with(o(), "/spec/inviteLink", json!({"secretName": "Invite_Link"})),
+            "no name of a Secret",
+            vec!["spec.inviteLink.secretName", "small letters"],
+        ),
+        (
+            with(o(), "/spec/inviteLink", json!({"secretName": "a".repeat(254)})),
+            "254 characters",
+            vec!["spec.inviteLink.secretName", "253"],
+        ),
+        (
+            with(o(), "/spec/inviteLink", json!({"secretName": "link", "rotateEvery": "59m"})),
+            "too often",
+            vec!["spec.inviteLink.rotateEvery", "at least 1h"],
+        ),
+        (
+            with(o(), "/spec/inviteLink", json!({"secretName": "link", "rotateEvery": "8761h"})),
+            "too seldom",
+            vec!["spec.inviteLink.rotateEvery", "at most 8760h"],
+        ),
+        (
+            with(o(), "/spec/inviteLink", json!({"secretName": "link", "rotateEvery": "monthly"})),
+            "no duration",
+            vec!["spec.inviteLink.rotateEvery"],
+        ),
         (
             with(o(), "/spec/bootstrap", json!({"email": "boss", "passwordSecretRef": {"name": "p"}})),
             "no address",
@@ -149,7 +176,8 @@ async fn each_rule_and_bound_refuses_with_the_field_and_the_remedy() {
             .await
             .unwrap()
     };
-    for good in [organization(), invite()] {
+    let link = with(organization(), "/spec/inviteLink", json!({"secretName": "a.link-1", "rotateEvery": "720h"}));
+    for good in [organization(), invite(), link] {
         create(&good).await.ok().unwrap();
     }
     for (object, wrong, words) in refused() {

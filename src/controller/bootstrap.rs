@@ -5,6 +5,7 @@
 use super::credentials::Place;
 use super::objects::MANAGER;
 use super::situation::{Names, Problem};
+use crate::engine::apply::AUDIT;
 use crate::label_studio::{
     Client, Complaint, Connection, Entry, Error, Pace, Role, Session, SignUp, Timeouts, Token, Visitor,
 };
@@ -81,7 +82,7 @@ impl Bootstrapping<'_> {
             let state = visitor.sign_up_state().await.map_err(|error| self.failed(&error))?;
             return Err(self.has_organization(state));
         }
-        tracing::info!(target: "label_studio_operator::audit", action = "sign up", email, url = %self.place.base_url, "first account");
+        tracing::info!(target: AUDIT, action = "sign up", email, url = %self.place.base_url, "first account");
         match visitor.sign_up(email, &self.password).await.map_err(|error| self.failed(&error))? {
             Entry::In(session) => Ok(session),
             Entry::NotPermitted => Err(self.has_organization(SignUp::Closed)),

@@ -153,6 +153,22 @@ impl Reference {
 }
 
 impl References {
+    /// Watches this Secret and nothing else, for somebody who reads it without us: what comes after this call wakes.
+    pub async fn follow_secret(
+        &mut self,
+        kube: &kube::Client,
+        key: &OrganizationKey,
+        name: &str,
+        wake: &channel::Sender<u64>,
+    ) {
+        let at = Reference::Secret(name.to_owned());
+        self.watches.retain(|watched, _| *watched == at);
+        let watch =
+            self.watches.entry(at).or_insert_with_key(|at| Watch::start(kube, &key.namespace, at, wake.clone()));
+        let looked = tokio::time::timeout(FIRST_LOOK, watch.looked.wait_for(|looked| *looked)).await;
+        drop(looked);
+    }
+
     async fn value(
         &mut self,
         kube: &kube::Client,

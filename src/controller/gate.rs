@@ -1,5 +1,6 @@
 //! Whether a write may still start: looked at before every one.
 
+use super::task::stopped;
 use crate::engine::apply::Gate;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -15,6 +16,21 @@ pub struct Preemption {
     pub seen: u64,
     pub planned: Instant,
     pub stop: channel::Receiver<bool>,
+}
+
+impl Preemption {
+    /// Until there is something newer to plan.
+    pub async fn overtaken(&self) {
+        let mut woken = self.woken.clone();
+        drop(woken.wait_for(|count| *count != self.seen).await);
+        tokio::time::sleep_until(self.planned + REPLAN_EVERY).await;
+    }
+
+    /// Until no write may start any more.
+    pub async fn closed(&self) {
+        let mut stop = self.stop.clone();
+        tokio::select! { () = self.overtaken() => {}, () = stopped(&mut stop) => {} }
+    }
 }
 
 impl Gate for Preemption {

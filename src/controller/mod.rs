@@ -7,6 +7,8 @@ mod events;
 mod farewell;
 mod gate;
 mod handover;
+mod invite_link;
+mod link_secret;
 mod objects;
 mod publish;
 mod readable;

@@ -37,6 +37,7 @@ pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forg
     status.departures.clone_from(&ledger.departures);
     status.removals.clone_from(&ledger.removals);
     status.approval.clone_from(&ledger.approval);
+    status.invite_link.clone_from(&ledger.invite_link);
     status.signup.clone_from(&ledger.signup);
     objects.put_organization(status).await
 }
@@ -101,6 +102,22 @@ pub async fn publish(
     view: OrganizationView<'_>,
     gate: &impl Gate,
 ) -> Result<Told, Forgotten> {
+    let told = publish_people(context, objects, desired, ledger, &view, gate).await?;
+    if told == Told::Everything {
+        publish_organization(context, objects, desired, ledger, view).await?;
+    }
+    Ok(told)
+}
+
+/// The same without the Organization.
+pub async fn publish_people(
+    context: &Context,
+    objects: &mut Objects,
+    desired: &Desired,
+    ledger: &Ledger,
+    view: &OrganizationView<'_>,
+    gate: &impl Gate,
+) -> Result<Told, Forgotten> {
     let Some(organization) = objects.organization.clone() else { return Ok(Told::Everything) };
     let now = seconds(Timestamp::now());
     let name = organization.name_any();
@@ -117,7 +134,7 @@ pub async fn publish(
             let Some(invite) = objects.invites.get(&key) else { continue };
             let nothing = InviteMemory::default();
             let memory = ledger.invites.get(&key).unwrap_or(&nothing);
-            let situation = situation(&organization, &name, &view, desired, &key);
+            let situation = situation(&organization, &name, view, desired, &key);
             let status = invite_status(invite, memory, &situation, desired.generation_of(invite), now);
             if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
                 unfinalized.push(key.clone());
@@ -131,7 +148,6 @@ pub async fn publish(
         objects.put_invites(statuses).await?;
         objects.add_finalizers(unfinalized).await?;
     }
-    publish_organization(context, objects, desired, ledger, view).await?;
     Ok(Told::Everything)
 }
 

@@ -7,8 +7,9 @@ use super::desk::{Desk, EVERY};
 use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
+use super::invite_link::{self, keep_link};
 use super::objects::Objects;
-use super::publish::{Told, introduce, publish, remember};
+use super::publish::{Told, introduce, publish, publish_organization, publish_people, remember};
 use super::server::{Server, Session};
 use super::signup_lock::{self, keep_lock};
 use super::situation::{Kind, Problem};
@@ -66,6 +67,7 @@ pub struct State {
     references: credentials::References,
     session: Session,
     lock: signup_lock::Kept,
+    link: invite_link::Kept,
     passing: Passing,
     conflicts: u32,
 }
@@ -79,6 +81,7 @@ impl State {
             references: credentials::References::default(),
             session: Session::default(),
             lock: signup_lock::Kept::default(),
+            link: invite_link::Kept::default(),
             passing: Passing::default(),
             conflicts: 0,
         }
@@ -237,24 +240,33 @@ impl Pass<'_> {
             Stop::TargetChanged(changed) => Some(&**changed),
             _ => None,
         };
-        let lock = match (&stop, &server.snapshot) {
-            (Stop::Settled { .. } | Stop::Doubtful, Some(snapshot)) => {
-                let Self { context, organization, .. } = self;
-                let turn = signup_lock::Turn { context, organization, client: &server.client, begun: snapshot.begun };
-                keep_lock(&turn, &mut state.lock, objects, ledger).await?
-            }
-            _ => signup_lock::Outcome::default(),
-        };
-        let view = OrganizationView {
+        let mut view = OrganizationView {
             snapshot: server.snapshot.as_ref(),
-            lock: lock.state.as_ref(),
             plan: target_changed.is_none().then_some(plan),
             token_expires_at: server.client.token_expires_at(),
             problem: problem.as_ref(),
             target_changed,
             ..Default::default()
         };
-        let told = publish(self.context, objects, self.desired, ledger, view, &self.gate).await?;
+        let told = publish_people(self.context, objects, self.desired, ledger, &view, &self.gate).await?;
+        // Last, so that nobody waits for them.
+        let (mut lock, mut link) = (signup_lock::Outcome::default(), invite_link::Outcome::default());
+        if let (Stop::Settled { .. } | Stop::Doubtful, Told::Everything, Some(snapshot)) =
+            (&stop, told, &server.snapshot)
+        {
+            let Self { context, organization, desired, .. } = self;
+            let turn = signup_lock::Turn { context, organization, client: &server.client, begun: snapshot.begun };
+            lock = keep_lock(&turn, &mut state.lock, objects, ledger).await?;
+            let State { key, wake, link: kept, .. } = state;
+            let gate = &Preemption { planned: Instant::now(), ..self.gate.clone() };
+            let turn = invite_link::Turn { context, key, wake, organization, desired, server, snapshot, plan, gate };
+            link = keep_link(&turn, kept, objects, ledger).await?;
+        }
+        if told == Told::Everything {
+            view.lock = lock.state.as_ref();
+            view.link = link.state.as_ref();
+            publish_organization(self.context, objects, self.desired, ledger, view).await?;
+        }
         server.told = Instant::now();
         let resync = server.until_resync();
         let due = plan.due.map(until);
@@ -279,8 +291,8 @@ impl Pass<'_> {
         if problem.is_none() {
             state.session.recovered();
         }
-        let next = [Some(resync), due, wait, full, lock.next].into_iter().flatten().min().unwrap_or(resync);
-        Ok(Next::After(next).once(told))
+        let all = [Some(resync), due, wait, full, lock.next, link.next];
+        Ok(Next::After(all.into_iter().flatten().min().unwrap_or(resync)).once(told))
     }
 
     /// What spec and referred objects say. Asks the server nothing, unless its first account is to be made.
@@ -376,7 +388,7 @@ impl Pass<'_> {
     }
 }
 
-fn until(due: Timestamp) -> Duration {
+pub fn until(due: Timestamp) -> Duration {
     // A moment more, since status times are cut to whole seconds.
     Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(20)
 }

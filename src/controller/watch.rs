@@ -134,7 +134,8 @@ fn start(context: &Arc<Context>, tasks: &Tasks) {
         for organization in watched.organizations.state() {
             let status = organization.status.as_ref();
             let observed = status.and_then(|s| s.observed_generation) == organization.metadata.generation
-                && status.is_some_and(|s| s.in_flight.is_none() && s.departures.is_empty() && s.progress.is_none());
+                && status.is_some_and(|s| s.in_flight.is_none() && s.departures.is_empty() && s.progress.is_none())
+                && status.and_then(|s| s.invite_link.as_ref()?.rotating.as_ref()).is_none();
             calm.insert(key_of(&*organization, organization.name_any()), observed);
         }
     }

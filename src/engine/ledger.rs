@@ -3,8 +3,8 @@
 
 use crate::label_studio::Boottime;
 use crate::resources::{
-    Approval, Departure, HeldReason, InFlight, LockedWorkload, OrganizationStatus, Person, RemovalBucket, Target,
-    UserInviteStatus, folded,
+    Approval, Departure, HeldReason, InFlight, InviteLinkStatus, LockedWorkload, OrganizationStatus, Person,
+    RemovalBucket, Rotating, Target, UserInviteStatus, folded,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,6 +20,7 @@ pub struct Ledger {
     pub departures: Vec<Departure>,
     pub removals: Vec<RemovalBucket>,
     pub approval: Option<Approval>,
+    pub invite_link: Option<InviteLinkStatus>,
     /// Workloads whose environment the operator holds.
     pub signup: Vec<LockedWorkload>,
     /// By name of the UserInvite.
@@ -57,6 +58,8 @@ pub struct Passing {
     pub failures: BTreeMap<(String, String), u32>,
     /// Addresses of a refused batch: how many may go together next time.
     pub batch_limits: BTreeMap<String, usize>,
+    /// The mark of a rotation of the invite link, and when this process first saw it.
+    pub rotation: Option<(Rotating, Boottime)>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +99,7 @@ impl Ledger {
             departures: organization.departures,
             removals: organization.removals,
             approval: organization.approval,
+            invite_link: organization.invite_link,
             signup: organization.signup,
             invites,
             passing,

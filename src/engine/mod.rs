@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod desired;
 pub mod hand_over;
+pub mod invite_link;
 pub mod ledger;
 pub mod mark;
 pub mod memory;

@@ -2,7 +2,7 @@
 //! mean: the organization's id, its birthday and the edition must fit, whatever the URL.
 
 use super::ledger::Ledger;
-use crate::resources::{Approval, Target};
+use crate::resources::{Approval, InviteLinkStatus, Target};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest as _, Sha256};
@@ -55,6 +55,7 @@ fn forget(ledger: &mut Ledger, old: &Target, found: &Target) {
         ledger.invitations_visible = None;
         ledger.removals.clear();
         ledger.departures.clear();
+        forget_link(ledger, same_people);
         ledger.passing = super::ledger::Passing::default();
     }
     for memory in ledger.invites.values_mut() {
@@ -64,6 +65,13 @@ fn forget(ledger: &mut Ledger, old: &Target, found: &Target) {
                 memory.users.clear();
             }
         }
+    }
+}
+
+/// The link is another organization's now, so it is published anew; the Secret is still ours to delete.
+fn forget_link(ledger: &mut Ledger, same_organization: bool) {
+    if let Some(link) = ledger.invite_link.as_mut().filter(|_| !same_organization) {
+        *link = InviteLinkStatus { secret_name: link.secret_name.clone(), ..InviteLinkStatus::default() };
     }
 }
 
@@ -87,5 +95,32 @@ impl std::fmt::Display for TargetChanged {
              Nothing is written. If this is right: kubectl annotate --overwrite organization <name> labelstudio.rs/approve={digest}",
             old.edition, old.organization_id, old.url, new.edition, new.organization_id, new.url
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(id: i64) -> Target {
+        let url = "https://ls.example.com".to_owned();
+        Target { organization_id: id, created_at: None, edition: "Community".to_owned(), url }
+    }
+
+    #[test]
+    fn the_link_of_another_organization_is_published_anew_and_its_secret_is_still_ours() {
+        let link = InviteLinkStatus {
+            secret_name: "link".to_owned(),
+            published_at: Some(Time(Timestamp::UNIX_EPOCH)),
+            last_handled_rotate: Some("1".to_owned()),
+            ..InviteLinkStatus::default()
+        };
+        let mut ledger = Ledger { target: Some(target(1)), invite_link: Some(link.clone()), ..Ledger::default() };
+        settle_target(&mut ledger, &target(1), None, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(ledger.invite_link, Some(link));
+        let changed = settle_target(&mut ledger, &target(2), None, Timestamp::UNIX_EPOCH).unwrap_err();
+        settle_target(&mut ledger, &target(2), Some(&changed.digest), Timestamp::UNIX_EPOCH).unwrap();
+        let known = InviteLinkStatus { secret_name: "link".to_owned(), ..InviteLinkStatus::default() };
+        assert_eq!(ledger.invite_link, Some(known));
     }
 }

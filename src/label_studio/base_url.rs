@@ -69,6 +69,12 @@ impl BaseUrl {
         &self.text
     }
 
+    /// What stands between the host and the paths of Label Studio: `/studio`, mostly nothing.
+    pub fn sub_path(&self) -> &str {
+        let after_host = self.text.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+        after_host.unwrap_or_default()
+    }
+
     /// The address of one endpoint. `path` begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.text)
@@ -92,12 +98,14 @@ mod tests {
         assert_eq!(url.host(), "label.example.com");
         assert!(!url.is_plain_http());
         assert_eq!(url.join("/api/version/"), "https://label.example.com/label-studio/api/version/");
+        assert_eq!(url.sub_path(), "/label-studio");
     }
 
     #[test]
     fn a_host_alone_has_no_slash_at_its_end() {
         let url = BaseUrl::parse("http://127.0.0.1:8080/").unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:8080");
+        assert_eq!(url.sub_path(), "");
         assert!(url.is_plain_http());
     }
 

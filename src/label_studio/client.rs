@@ -233,5 +233,7 @@ mod tests {
         assert_send(client.invite(Invite { emails: &[], role: &Role::Annotator }, Boottime::now()));
         assert_send(client.revoke_invitation("a@example.com"));
         assert_send(client.billing());
+        assert_send(client.invite_link());
+        assert_send(client.reset_invite_link(Boottime::now()));
     }
 }

@@ -4,8 +4,9 @@
 //! who is invited, changed or removed is the engine's business. It must never print a token, follow a redirect,
 //! or quote more of an answer than the two fields in which Label Studio explains a refusal.
 //!
-//! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `billing`),
-//! and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute access token), `send` (one request),
+//! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `invite_link`,
+//! `billing`), and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute
+//! access token), `send` (one request),
 //! `pace` (when it may start).
 
 mod access;
@@ -16,6 +17,7 @@ mod budget;
 mod client;
 mod error;
 mod invite;
+mod invite_link;
 mod loose;
 mod members;
 mod organization;
@@ -40,6 +42,7 @@ pub use budget::Budget;
 pub use client::{Client, Connection, Timeouts};
 pub use error::{Class, Error, Reach};
 pub use invite::{Invite, Revoked};
+pub use invite_link::InviteLink;
 pub use members::{InvitationState, Member, Removed};
 pub use organization::Organization;
 pub use pace::{Lane, Limit, NotStarted, Pace, Paces};

@@ -8,12 +8,12 @@ mod status;
 mod user_invite;
 
 pub use organization::{
-    Bootstrap, Credentials, Guards, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef, RateLimit,
-    SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
+    Bootstrap, Credentials, Guards, InviteLink, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef,
+    RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
 };
 pub use organization_status::{
-    Approval, Departure, HeldSummary, InFlight, LockedWorkload, MemberCounts, OrganizationStatus, PlanStatus, Progress,
-    RemovalBucket, Seats, Target,
+    Approval, Departure, HeldSummary, InFlight, InviteLinkStatus, LockedWorkload, MemberCounts, OrganizationStatus,
+    PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target,
 };
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};
@@ -32,6 +32,8 @@ pub const RECONCILE_ANNOTATION: &str = "labelstudio.rs/reconcile";
 pub const APPROVE_ANNOTATION: &str = "labelstudio.rs/approve";
 /// Addresses by comma, or `*`, on the UserInvite; what follows a blank only makes the value new.
 pub const REINVITE_ANNOTATION: &str = "labelstudio.rs/reinvite";
+/// Any new value, on the Organization: a new invite link. Echoed in `status.inviteLink.lastHandledRotate`.
+pub const ROTATE_ANNOTATION: &str = "labelstudio.rs/rotate-invite-link";
 
 /// Both definitions, in the order in which they are installed.
 pub fn definitions() -> [CustomResourceDefinition; 2] {

@@ -69,6 +69,10 @@ pub struct OrganizationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signup: Option<Signup>,
 
+    /// Publish the link by which anybody may sign up, and rotate it. Left out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite_link: Option<InviteLink>,
+
     /// `Enforce`: make the server agree. `Observe`: show in status what would be done, and write nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -167,6 +171,25 @@ pub struct KeyRef {
 
 fn ca_key() -> String {
     "ca.crt".to_owned()
+}
+
+/// Whoever has the link may sign up, so it stands in a Secret and nowhere else.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InviteLink {
+    /// The Secret in the same namespace that the operator makes, with the keys `url` and `token`. One that is there
+    /// already is left alone.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message(
+        "secretName must be the name of a Secret: small letters, digits, '-' and '.', such as invite-link"))]
+    pub secret_name: String,
+    /// How long a link is valid before a new one takes its place, from one hour to a year. Written like `720h`. Left out:
+    /// only a new value of the annotation `labelstudio.rs/rotate-invite-link` makes a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]+(\\.[0-9]+)?(h|m|s))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('8760h')").message(
+        "rotateEvery must be at least 1h and at most 8760h"))]
+    pub rotate_every: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -58,6 +58,9 @@ pub struct OrganizationStatus {
     /// The approval that was used last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What is remembered of the published invite link; never the link itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite_link: Option<InviteLinkStatus>,
     /// Workloads whose environment the operator holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
@@ -192,4 +195,34 @@ pub struct RemovalBucket {
 pub struct Approval {
     pub digest: String,
     pub at: Time,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InviteLinkStatus {
+    /// The Secret that was made for it, to be deleted once it is not wanted any more.
+    pub secret_name: String,
+    /// When a link was published first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Time>,
+    /// When the last rotation began that took place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
+    /// The last value of the annotation `labelstudio.rs/rotate-invite-link` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_rotate: Option<String>,
+    /// The mark of a rotation that may be under way: written before its request, cleared once the new link is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotating: Option<Rotating>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotating {
+    pub started_at: Time,
+    /// SHA-256 of the link's token before the rotation, with the uid of the Organization. Another one now: it took place.
+    pub old_hash: String,
+    /// The value of the annotation that asked for it; none where it was time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }

@@ -3,7 +3,7 @@
 use super::status::HeldReason;
 
 /// But for those of a held address, which stand in [`HeldReason`].
-const REASONS: [&str; 59] = [
+const REASONS: [&str; 64] = [
     "AllAccepted",
     "BootstrapConflict",
     "BootstrapForbidden",
@@ -43,12 +43,17 @@ const REASONS: [&str; 59] = [
     "OrganizationNotReady",
     "OrganizationSuspended",
     "Progressing",
+    "Published",
     "Reconciled",
     "Redirected",
     "Refused",
     "RoleTooLow",
+    "Rotating",
+    "SecretForbidden",
     "SecretKeyMissing",
     "SecretMissing",
+    "SecretNotOurs",
+    "SecretRefused",
     "SecretUnreadable",
     "SecretUnwritten",
     "ServerError",

@@ -50,6 +50,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [""]
   resources: [secrets, configmaps] # the token, a private certificate authority: each watched by its name
   verbs: [list, watch]
+{{- if .Values.inviteLink.enabled }}
+- apiGroups: [""]
+  resources: [secrets] # the invite link; rights cannot be given by owner, so this is every Secret there
+  verbs: [create, update, delete]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -8,6 +8,7 @@ use super::Context;
 use super::objects::Objects;
 use super::publish::remember;
 use super::situation::{Names, Problem};
+use crate::engine::apply::AUDIT;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
 use crate::label_studio::{Boottime, Client, SignUp};
@@ -150,7 +151,7 @@ impl Turn<'_> {
         let Some(found) = self.read(workload).await? else { return Ok(()) };
         if workload::is_managed_by(&found, &self.manager()) {
             self.apply(workload, &workload::given_back(workload, uid(&found))).await?;
-            tracing::info!(target: "label_studio_operator::audit", action = "give the sign-up lock back", %workload, "done");
+            tracing::info!(target: AUDIT, action = "give the sign-up lock back", %workload, "done");
         }
         Ok(())
     }
@@ -188,7 +189,7 @@ impl Turn<'_> {
                 // Before it is applied: what is held has to be known when it is to be given back.
                 remember(objects, ledger).await.map_err(Halt::Forgotten)?;
                 let applied = self.apply(workload, &workload::closed(workload, uid(&found))).await?;
-                tracing::info!(target: "label_studio_operator::audit", action = "close sign-up", %workload, "done");
+                tracing::info!(target: AUDIT, action = "close sign-up", %workload, "done");
                 entry(ledger, workload).applied_at = Some(Time(seconds(Timestamp::now())));
                 applied
             }

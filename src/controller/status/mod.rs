@@ -2,10 +2,12 @@
 //! and holds no clock that ticks: when nothing changed, it is equal to what stands.
 
 mod invite;
+mod link;
 mod lock;
 mod organization;
 
 pub use invite::{InviteSituation, invite_status};
+pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
 
 use crate::resources::{HeldReason, Person, condition};

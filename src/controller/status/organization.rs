@@ -1,5 +1,6 @@
 //! The status of an Organization.
 
+use super::link::{LinkState, link_condition, link_verdict};
 use super::lock::{lock_condition, lock_verdict};
 use super::{Verdict, conditions, number, stalls};
 use crate::controller::signup_lock::LockState;
@@ -22,6 +23,8 @@ pub struct OrganizationView<'a> {
     pub plan: Option<&'a Plan>,
     pub problem: Option<&'a Problem>,
     pub target_changed: Option<&'a TargetChanged>,
+    /// What became of the invite link; none where it was not its turn.
+    pub link: Option<&'a LinkState>,
     pub unmanaged: usize,
     /// What became of the sign-up lock; none where it was not its turn.
     pub lock: Option<&'a LockState>,
@@ -46,6 +49,7 @@ pub fn organization_status(
     let url = &organization.spec.url;
     conditions.extend(authenticated(&before.conditions, url, view, generation, now));
     conditions.extend(members_synced(&before.conditions, view, generation, now));
+    conditions.extend(link_condition(organization, view.link, generation, now));
     conditions.extend(lock_condition(organization, view.lock, generation, now));
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     let known = !verdict.reconciling;
@@ -66,6 +70,7 @@ pub fn organization_status(
         departures: ledger.departures.clone(),
         removals: ledger.removals.clone(),
         approval: ledger.approval.clone(),
+        invite_link: ledger.invite_link.clone(),
         signup: ledger.signup.clone(),
         last_handled_reconcile_at: view.handled_reconcile.clone().or(before.last_handled_reconcile_at),
     }
@@ -120,7 +125,8 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView, ge
             return Verdict { ready: false, reason: "Progressing", message, reconciling: true, stalled: false };
         }
     }
-    if let Some(verdict) = lock_verdict(organization, view.lock, generation) {
+    let turns = [lock_verdict(organization, view.lock, generation), link_verdict(organization, view.link, generation)];
+    if let Some(verdict) = turns.into_iter().flatten().next() {
         return verdict;
     }
     let message = "the organization is as declared".to_owned();

@@ -204,3 +204,48 @@ fn a_generation_is_not_observed_while_the_roster_does_not_tell() {
     let situation = InviteSituation::Judged { pending: 0, observes: false };
     assert_eq!(invite_status(&invite(1), &memory, &situation, Some(1), noon()).observed_generation, Some(-1));
 }
+
+#[test]
+fn the_link_has_a_condition_only_while_its_field_is_there_and_stalls_only_where_a_person_must_act() {
+    let plan = Plan::default();
+    let failed = |problem: Problem| LinkState::Failed(problem);
+    for (state, ready, published, word) in [
+        (LinkState::Published, "True", "True", "Published"),
+        (LinkState::Rotating, "False", "False", "Rotating"),
+        (failed(Problem::stalled("SecretNotOurs", "no".to_owned())), "False", "False", "SecretNotOurs"),
+        (failed(Problem::transient("ServerError", "no".to_owned())), "False", "False", "ServerError"),
+    ] {
+        let view = OrganizationView { plan: Some(&plan), link: Some(&state), ..Default::default() };
+        let mut object = organization();
+        let without = organization_status(&object, &Ledger::default(), &view, noon());
+        assert!(without.conditions.iter().all(|c| c.type_ != "InviteLinkPublished"), "{word}");
+        let link = serde_json::json!({"secretName": "link"});
+        object.spec.invite_link = Some(serde_json::from_value(link).unwrap());
+        let status = organization_status(&object, &Ledger::default(), &view, noon());
+        assert!(has(&status.conditions, "Ready", ready), "{word}");
+        assert!(has(&status.conditions, "InviteLinkPublished", published), "{word}");
+        assert_eq!(has(&status.conditions, "Stalled", "True"), word == "SecretNotOurs");
+        assert_eq!(has(&status.conditions, "Reconciling", "True"), word == "Rotating" || word == "ServerError");
+        let told = status.conditions.iter().find(|c| c.type_ == "InviteLinkPublished").unwrap();
+        assert_eq!(told.reason, word);
+    }
+}
+
+#[test]
+fn an_organization_is_not_ready_before_its_link_had_its_turn() {
+    let mut object = organization();
+    object.spec.invite_link = Some(serde_json::from_value(serde_json::json!({"secretName": "link"})).unwrap());
+    let plan = Plan::default();
+    let so_far = || OrganizationView { plan: Some(&plan), ..Default::default() };
+    let status = organization_status(&object, &Ledger::default(), &so_far(), noon());
+    assert!(has(&status.conditions, "Ready", "False") && has(&status.conditions, "Reconciling", "True"));
+    let done = OrganizationView { link: Some(&LinkState::Published), ..so_far() };
+    object.status = Some(organization_status(&object, &Ledger::default(), &done, noon()));
+    let status = organization_status(&object, &Ledger::default(), &so_far(), noon());
+    assert_eq!(object.status.as_ref(), Some(&status), "what was published stays so");
+    // An edit may name another Secret.
+    object.metadata.generation = Some(4);
+    let status = organization_status(&object, &Ledger::default(), &so_far(), noon());
+    assert!(has(&status.conditions, "Ready", "False"));
+    assert_eq!(status.observed_generation, Some(3));
+}

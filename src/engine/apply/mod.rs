@@ -1,8 +1,10 @@
 //! The only stage that writes to Label Studio. Decides nothing: every step carries what it needs. Before each write
 //! the gate is looked at; before each mail a mark is stored.
 
+mod invite_link;
 mod mail;
 
+pub use self::invite_link::{Reset, reset_link};
 use self::mail::Answered;
 use super::ledger::Ledger;
 use super::memory::{Concerned, Forgotten, Memory};

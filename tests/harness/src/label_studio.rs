@@ -135,6 +135,13 @@ impl OpenSourceLabelStudio {
 
     /// Signs a person up, as the sign-up page does. This is how people come to the open-source edition.
     pub async fn sign_up(&self, email: &str) -> anyhow::Result<()> {
+        let status = self.sign_up_at(&format!("{}/user/signup/", self.url()), email).await?;
+        anyhow::ensure!(status == reqwest::StatusCode::FOUND, "sign-up of {email} answered {status}");
+        Ok(())
+    }
+
+    /// The same by a link; 302 means that the person is in.
+    pub async fn sign_up_at(&self, link: &str, email: &str) -> anyhow::Result<reqwest::StatusCode> {
         // The server compares cookie and field only with each other.
         let word = random_word()?;
         let form = format!(
@@ -142,16 +149,14 @@ impl OpenSourceLabelStudio {
             email.replace('@', "%40").replace('+', "%2B")
         );
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
-        let status = client
-            .post(format!("{}/user/signup/", self.url()))
+        let answer = client
+            .post(link)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Cookie", format!("csrftoken={word}"))
             .body(form)
             .send()
-            .await?
-            .status();
-        anyhow::ensure!(status == reqwest::StatusCode::FOUND, "sign-up of {email} answered {status}");
-        Ok(())
+            .await?;
+        Ok(answer.status())
     }
 
     /// Ends it; what it stored is gone.
