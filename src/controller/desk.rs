@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::publish::{FEW, PART, has_people, publish_organization, remember, tell_invites};
+use super::publish::{FEW, has_people, publish_organization, remember, tell_invites};
 use super::status::{InviteSituation, OrganizationView, invite_status};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
@@ -127,7 +127,7 @@ impl Memory for Desk<'_> {
         if self.untold.is_empty() {
             self.untold = self.pending.keys().cloned().collect();
         }
-        self.tell_some(&ledger, PART).await;
+        self.tell_some(&ledger, FEW).await;
         publish_organization(self.context, self.objects, self.desired, &ledger, view).await?;
         self.told = Instant::now();
         Ok(())

@@ -299,7 +299,7 @@ fn done(wanted: &Wanted, memory: &InviteLinkStatus) -> Outcome {
     let now = seconds(Timestamp::now());
     // A request that came in meanwhile is carried out by the next pass.
     let asks = invite_link::asks_for_another(wanted, memory, now).then_some(Duration::ZERO);
-    let due = || invite_link::due(wanted, memory).map(super::reconcile::until);
+    let due = || invite_link::due(wanted, memory).map(super::conclude::until);
     Outcome { state: Some(LinkState::Published), next: asks.or_else(due) }
 }
 

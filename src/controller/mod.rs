@@ -1,6 +1,8 @@
 //! The only room that knows kube's runtime: watches both kinds, keeps one task per Organization, writes status.
 
 mod bootstrap;
+mod conclude;
+mod connect;
 mod credentials;
 mod desk;
 mod events;

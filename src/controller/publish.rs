@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Events in flight.
 const IN_FLIGHT: usize = 8;
 /// UserInvites whose statuses are made and written at a time.
-pub const PART: usize = 100;
+const PART: usize = 100;
 /// UserInvites that are written at a time while something else is waited for.
 pub const FEW: usize = 16;
 

@@ -1,44 +1,36 @@
 //! One pass over one Organization and every UserInvite that refers to it: hand over, connect, observe, plan, apply,
 //! publish. A pass may end at any point and the next goes on from what is stored.
 
-use super::bootstrap::{Bootstrapping, make_first_account};
-use super::credentials::{Place, Reader};
-use super::desk::{Desk, EVERY};
+use super::connect::connection;
+use super::desk::Desk;
 use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
-use super::invite_link::{self, keep_link};
 use super::objects::Objects;
-use super::publish::{Told, introduce, publish, publish_organization, publish_people, remember};
+use super::publish::{Told, introduce, publish};
 use super::server::{Server, Session};
-use super::signup_lock::{self, keep_lock};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::task::{OrganizationKey, stopped};
-use super::{Context, credentials};
+use super::{Context, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::Plan;
 use crate::engine::rounds::{self, Stop};
-use crate::engine::snapshot::Completeness;
-use crate::label_studio::Connection;
 use crate::resources::{APPROVE_ANNOTATION, Organization};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use kube::runtime::events::EventType;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 
 /// When to come back to a roster that cannot be trusted.
-const DOUBTFUL_AGAIN: Duration = Duration::from_secs(60);
+pub const DOUBTFUL_AGAIN: Duration = Duration::from_secs(60);
 
 /// When to look again, at the latest, for a Secret that the API server has not told of, or a server that is not up yet.
 const UNREAD_AGAIN: Duration = Duration::from_secs(30);
-/// When to look whether an Organization that is going away is gone.
-const FALLING_AGAIN: Duration = Duration::from_secs(1);
 
 /// When the next pass is due, unless somebody wakes the task.
 #[derive(Debug)]
@@ -51,7 +43,7 @@ pub enum Next {
 
 impl Next {
     /// As it is once everybody was told; until then, again at once.
-    fn once(self, told: Told) -> Self {
+    pub fn once(self, told: Told) -> Self {
         match told {
             Told::Everything => self,
             Told::Part => Self::After(Duration::ZERO),
@@ -65,9 +57,9 @@ pub struct State {
     pub wake: channel::Sender<u64>,
     objects: Option<Objects>,
     references: credentials::References,
-    session: Session,
-    lock: signup_lock::Kept,
-    link: invite_link::Kept,
+    pub session: Session,
+    pub lock: signup_lock::Kept,
+    pub link: invite_link::Kept,
     passing: Passing,
     conflicts: u32,
 }
@@ -151,17 +143,18 @@ fn read_ledger(objects: &Objects, passing: Passing) -> Ledger {
     Ledger::read(organization, invites, passing)
 }
 
-struct Pass<'a> {
-    context: &'a Arc<Context>,
-    organization: &'a Organization,
-    desired: &'a Desired,
-    gate: Preemption,
-    handed_over_all: bool,
+pub struct Pass<'a> {
+    pub context: &'a Arc<Context>,
+    pub organization: &'a Organization,
+    pub desired: &'a Desired,
+    pub gate: Preemption,
+    pub handed_over_all: bool,
 }
 
 impl Pass<'_> {
     async fn run(&self, state: &mut State, objects: &mut Objects, ledger: &mut Ledger) -> Result<Next, Forgotten> {
-        let connection = match self.connection(state).await {
+        let State { key, wake, references, .. } = state;
+        let connection = match connection(self.context, self.organization, key, references, wake).await {
             Ok(connection) => connection,
             Err(problem) => return self.wait_for_change(state, objects, ledger, problem).await,
         };
@@ -216,130 +209,6 @@ impl Pass<'_> {
         ended
     }
 
-    /// Publishes, and says when to come back.
-    async fn conclude(
-        &self,
-        state: &mut State,
-        objects: &mut Objects,
-        ledger: &mut Ledger,
-        plan: &Plan,
-        stop: Stop,
-    ) -> Result<Next, Forgotten> {
-        let Some(server) = state.session.current() else { return Ok(Next::After(DOUBTFUL_AGAIN)) };
-        if matches!(stop, Stop::Preempted) && server.told.elapsed() < EVERY {
-            // Whoever waits for the edit that came in between should not wait for everybody's status first.
-            remember(objects, ledger).await?;
-            return Ok(Next::After(Duration::ZERO));
-        }
-        let problem = match &stop {
-            Stop::Failed(error) => Some(server.problem(error)),
-            Stop::Unobserved(unobserved) => Some(server.unobserved(unobserved)),
-            _ => None,
-        };
-        let target_changed = match &stop {
-            Stop::TargetChanged(changed) => Some(&**changed),
-            _ => None,
-        };
-        let mut view = OrganizationView {
-            snapshot: server.snapshot.as_ref(),
-            plan: target_changed.is_none().then_some(plan),
-            token_expires_at: server.client.token_expires_at(),
-            problem: problem.as_ref(),
-            target_changed,
-            ..Default::default()
-        };
-        let told = publish_people(self.context, objects, self.desired, ledger, &view, &self.gate).await?;
-        // Last, so that nobody waits for them.
-        let (mut lock, mut link) = (signup_lock::Outcome::default(), invite_link::Outcome::default());
-        if let (Stop::Settled { .. } | Stop::Doubtful, Told::Everything, Some(snapshot)) =
-            (&stop, told, &server.snapshot)
-        {
-            let Self { context, organization, desired, .. } = self;
-            let turn = signup_lock::Turn { context, organization, client: &server.client, begun: snapshot.begun };
-            lock = keep_lock(&turn, &mut state.lock, objects, ledger).await?;
-            let State { key, wake, link: kept, .. } = state;
-            let gate = &Preemption { planned: Instant::now(), ..self.gate.clone() };
-            let turn = invite_link::Turn { context, key, wake, organization, desired, server, snapshot, plan, gate };
-            link = keep_link(&turn, kept, objects, ledger).await?;
-        }
-        if told == Told::Everything {
-            view.lock = lock.state.as_ref();
-            view.link = link.state.as_ref();
-            publish_organization(self.context, objects, self.desired, ledger, view).await?;
-        }
-        server.told = Instant::now();
-        let resync = server.until_resync();
-        let due = plan.due.map(until);
-        let full = (!self.handed_over_all).then_some(DOUBTFUL_AGAIN);
-        let wait = match stop {
-            Stop::Settled { wait } => wait,
-            Stop::Doubtful => {
-                server.doubtful = true;
-                // A count that never fits will not fit in a minute either.
-                let stable = server.snapshot.as_ref().is_some_and(|s| s.completeness == Completeness::Stable);
-                Some(if stable { server.interval } else { DOUBTFUL_AGAIN })
-            }
-            Stop::Preempted => Some(Duration::ZERO),
-            // The cache is behind what was read live.
-            Stop::Falling => Some(FALLING_AGAIN),
-            Stop::TargetChanged(_) => None,
-            Stop::Failed(_) | Stop::Unobserved(_) => {
-                server.doubtful = true;
-                problem.clone().map(|problem| state.session.block(self.organization, problem))
-            }
-        };
-        if problem.is_none() {
-            state.session.recovered();
-        }
-        let all = [Some(resync), due, wait, full, lock.next, link.next];
-        Ok(Next::After(all.into_iter().flatten().min().unwrap_or(resync)).once(told))
-    }
-
-    /// What spec and referred objects say. Asks the server nothing, unless its first account is to be made.
-    async fn connection(&self, state: &mut State) -> Result<Connection, Problem> {
-        let State { key, wake, references, .. } = state;
-        let spec = &self.organization.spec;
-        let timeouts = self.context.settings.timeouts();
-        references.retain(spec);
-        let mut reader = Reader {
-            kube: &self.context.kube,
-            key,
-            spec,
-            references,
-            wake,
-            allowed: &self.context.settings.allowed_servers,
-        };
-        let place = reader.place().await?;
-        let token = match (reader.token().await?, &spec.bootstrap) {
-            (Some(token), _) => token,
-            (None, Some(bootstrap)) if !self.desired.observes_only => {
-                let password = reader.password(bootstrap).await?;
-                let job = Bootstrapping {
-                    kube: &self.context.kube,
-                    organization: self.organization,
-                    bootstrap,
-                    password,
-                    place: place.clone(),
-                    timeouts,
-                };
-                let token = make_first_account(&job).await?;
-                let note = format!(
-                    "{:?} is the Owner; its token is in Secret {:?}",
-                    bootstrap.email, spec.credentials.secret_ref.name
-                );
-                self.context.events.tell(self.organization, EventType::Normal, "Bootstrapped", &note).await;
-                token
-            }
-            (None, _) => {
-                let message =
-                    "spec.credentials.secretRef names no token yet, and spec.mode Observe makes no first account";
-                return Err(Problem::waiting("SecretMissing", message.to_owned()));
-            }
-        };
-        let Place { base_url, ca_bundle } = place;
-        Ok(Connection { base_url, token, ca_bundle, timeouts })
-    }
-
     /// Something is missing, whose watch wakes us; or the first account could not be made.
     async fn wait_for_change(
         &self,
@@ -386,9 +255,4 @@ impl Pass<'_> {
         let handled = self.organization.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_ref());
         asked.filter(|_| asked != handled)
     }
-}
-
-pub fn until(due: Timestamp) -> Duration {
-    // A moment more, since status times are cut to whole seconds.
-    Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(20)
 }

@@ -47,7 +47,9 @@ impl Client {
                 Err(Failed::Sent(error)) => error,
             };
             let wait = self.wait_after(&error, tried);
-            if tried >= more || !worth_another(&error) || wait > PATIENCE {
+            // Half a minute was waited for it: people should hear of that before another two have gone by.
+            let hangs = call.lane == Lane::Read && matches!(error, Error::Unreachable { reason: Reach::Timeout, .. });
+            if tried >= more || hangs || !worth_another(&error) || wait > PATIENCE {
                 return Written { result: Err(error), lost_before };
             }
             lost_before |= error.lost();

@@ -206,7 +206,7 @@ fn name(method: &Method) -> &'static str {
 }
 
 /// Only the host: the rest of a redirect may hold whatever its server put there.
-fn target_host(response: &Response) -> String {
+pub(super) fn target_host(response: &Response) -> String {
     response
         .headers()
         .get(LOCATION)

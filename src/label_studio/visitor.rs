@@ -15,6 +15,7 @@ use super::base_url::BaseUrl;
 use super::client::{Client, Inner, Timeouts, build, certificates};
 use super::error::Error;
 use super::reach::unreachable;
+use super::send::target_host;
 
 const SIGN_UP: &str = "/user/signup/";
 const SIGN_IN: &str = "/user/login/";
@@ -67,6 +68,8 @@ pub enum SignUp {
 
 struct Page {
     status: StatusCode,
+    /// Where a redirect leads to, which is never followed.
+    to_host: String,
     headers: HeaderMap,
     body: String,
 }
@@ -155,7 +158,7 @@ impl Visitor {
         let page = self.read(path, request).await?;
         match page.status {
             StatusCode::FOUND => {
-                let session = page.cookie("sessionid").ok_or_else(|| no_form(path))?;
+                let session = page.cookie("sessionid").ok_or_else(|| page.refused("POST", path))?;
                 Ok(Entry::In(Session { cookie: format!("sessionid={}", session.expose_secret()).into() }))
             }
             StatusCode::OK => Ok(Entry::Refused(complaint(&page.body))),
@@ -187,6 +190,7 @@ impl Visitor {
         let lost = |error: reqwest::Error| unreachable(self.base_url.host(), &error);
         let mut response = request.timeout(self.timeout).send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let to_host = target_host(&response);
         tracing::debug!(path, status = status.as_u16(), "label studio answered a visitor");
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
@@ -195,7 +199,7 @@ impl Visitor {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Page { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Page { status, to_host, headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 }
 
@@ -221,6 +225,9 @@ impl Page {
     }
 
     fn refused(&self, method: &'static str, path: &str) -> Error {
+        if self.status.is_redirection() {
+            return Error::Redirected { path: path.to_owned(), to_host: self.to_host.clone() };
+        }
         Error::Status {
             method,
             path: path.to_owned(),

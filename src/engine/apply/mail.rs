@@ -74,9 +74,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let start_by = clock + MARK_LIFE;
         let emails: Vec<String> = step.action.guests().iter().map(|guest| guest.email.clone()).collect();
         let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
-        let due = due(answered, step, next);
-        let waiting: Vec<Guest> =
-            answered.iter().map(|a| a.guest.clone()).filter(|guest| !due.contains(guest)).collect();
+        let (due, waiting) = due(answered, step, next);
         let is_over = Notify::new();
         let mail = async {
             let answer = invite.await;
@@ -255,14 +253,15 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 }
 
-/// Whose outcome is to be stored now: a UserInvite of five hundred people is written once, not with each mail.
-fn due(answered: &[Answered], step: &Step, next: Option<&Step>) -> Vec<Guest> {
+/// Whose outcome is to be stored now, and whose may wait: a UserInvite of five hundred people is written once, not with each
+/// mail.
+fn due(answered: &[Answered], step: &Step, next: Option<&Step>) -> (Vec<Guest>, Vec<Guest>) {
     let coming: Vec<&Guest> = std::iter::once(step).chain(next).flat_map(|step| step.action.guests()).collect();
     let is_full = answered.len() + coming.len() > MOST_MARKED
         || answered.first().is_some_and(|first| first.at.elapsed() > LONGEST_UNSTORED);
     let invites: BTreeSet<&str> = coming.into_iter().map(|guest| guest.invite.as_str()).collect();
-    let waits = |guest: &&Guest| is_full || !invites.contains(guest.invite.as_str());
-    answered.iter().map(|answered| &answered.guest).filter(waits).cloned().collect()
+    let guests = answered.iter().map(|answered| answered.guest.clone());
+    guests.partition(|guest| is_full || !invites.contains(guest.invite.as_str()))
 }
 
 /// Stores outcomes, then prepares the mail that comes next. Those that are `waiting` for more of their UserInvite are

@@ -127,6 +127,14 @@ impl Simulator {
         self.read(|s| s.roster.seats_used())
     }
 
+    /// Every token, session and link that this server has handed out and still knows.
+    pub fn secrets(&self) -> Vec<String> {
+        self.read(|s| {
+            let sessions = s.sessions.keys();
+            s.tokens.all().chain(sessions).chain([&s.organization.invite_token]).cloned().collect()
+        })
+    }
+
     pub fn invite_token(&self) -> String {
         self.read(|s| s.organization.invite_token.clone())
     }

@@ -49,6 +49,11 @@ impl Refused {
 }
 
 impl Tokens {
+    /// Everything that was handed out and opens something, or did.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
+        self.legacy.keys().chain(self.personal.iter().map(|token| &token.token)).chain(self.access.keys())
+    }
+
     pub(crate) fn new(options: &Options) -> Tokens {
         Tokens {
             legacy: HashMap::new(),
