@@ -238,3 +238,46 @@ async fn sigterm_ends_it_in_time_and_starts_nothing_new() {
     assert!(stage.simulator.journal().len() > sent);
     assert_eq!(stage.simulator.mails().len(), 300);
 }
+
+#[tokio::test]
+async fn the_default_role_is_set_and_kept_and_nothing_beside_it_is_touched() {
+    let stage = Stage::play(Options::default()).await;
+    let before = stage.simulator.read(|state| state.organization.title.clone());
+    stage.apply(&stage.organization(json!({"defaultRole": "Annotator"}))).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    let journal = stage.simulator.journal();
+    let writes: Vec<String> = journal.writes().iter().map(|entry| entry.kind()).collect();
+    assert_eq!(writes, ["PATCH /api/organizations/{id}/set-default-role"]);
+    assert_eq!(stage.simulator.read(|state| state.organization.title.clone()), before);
+    stage.simulator.clear_journal();
+    stage.kubectl(&["annotate", "organization/acme", "labelstudio.rs/reconcile=1"], "").await;
+    stage
+        .until("a look", async || stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == "1")
+        .await;
+    assert!(stage.simulator.journal().writes().is_empty(), "in sync");
+
+    let stage =
+        Stage::play(Options { edition: label_studio_simulator::Edition::Community, ..Options::default() }).await;
+    stage.apply(&stage.organization(json!({"defaultRole": "Annotator"}))).await;
+    stage.ready("organization/acme", "True", "Held").await;
+}
+
+/// From one valid token to another in the middle of a mass change.
+#[tokio::test]
+async fn a_token_rotated_under_load_costs_no_request_and_no_mail() {
+    let stage = Stage::play(Options::default()).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    stage.simulator.set_latency(Duration::from_millis(20));
+    let emails: Vec<String> = (0..400).map(|n| format!("many{n:03}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    stage.apply(&stage.organization(json!({"rateLimit": {"requestsPerSecond": 4, "burst": 1}}))).await;
+    stage.apply(&Stage::invite("crowd", "Annotator", &emails)).await;
+    stage.until("the mails are on their way", async || !stage.simulator.mails().is_empty()).await;
+    stage.secret(&stage.simulator.personal_access_token()).await;
+    stage.ready("userinvite/crowd", "True", "Reconciled").await;
+    let journal = stage.simulator.journal();
+    let failed: Vec<_> = journal.entries().filter(|entry| entry.status.is_none_or(|status| status >= 400)).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(journal.count("POST", "/api/token/refresh/") > 0, "the new token was used");
+    assert_eq!(stage.simulator.mails().len(), 400);
+}

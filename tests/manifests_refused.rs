@@ -60,6 +60,7 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
         (with(o(), "/spec/credentials/secretRef/name", json!("")), "no name", vec!["spec.credentials.secretRef.name"]),
         (with(o(), "/spec/title", json!(long)), "1,001 characters", vec!["spec.title", "1000"]),
         (with(o(), "/spec/title", json!("   ")), "blank title", vec!["spec.title", "must not be blank"]),
+        (with(o(), "/spec/defaultRole", json!("Owner")), "default role", vec!["spec.defaultRole", "Owner", "Pending"]),
         (with(o(), "/spec/mode", json!("Enforced")), "mode", vec!["spec.mode", "Enforced", "Observe"]),
         (with(o(), "/spec/interval", json!("30s")), "too often", vec!["spec.interval", "at least 1m"]),
         (with(o(), "/spec/interval", json!("soon")), "no duration", vec!["spec.interval"]),

@@ -43,3 +43,31 @@ async fn the_same_manifests_work_on_real_open_source_label_studio() {
         .await;
     stage.delete("userinvite/people").await;
 }
+
+/// What Python trims and Rust does not: the server makes another title of it, and is not asked for it again and again.
+#[tokio::test]
+async fn a_title_that_the_server_changes_is_told_of_and_not_written_again_at_each_look() {
+    let server = OpenSourceLabelStudio::start().await.unwrap();
+    let mut stage = Stage::set(Options::default()).await;
+    stage.start_operator();
+    stage.secret(server.legacy_token()).await;
+    stage.apply(&stage.organization(json!({"url": server.url(), "title": "Acme\u{1f}"}))).await;
+    let organization = stage.ready("organization/acme", "False", "TitleRefused").await;
+    let message = condition(&organization, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the server makes \"Acme\" of it"), "{message}");
+    for value in ["1", "2"] {
+        stage
+            .kubectl(
+                &["annotate", "--overwrite", "organization/acme", &format!("labelstudio.rs/reconcile={value}")],
+                "",
+            )
+            .await;
+        stage
+            .until("another look", async || {
+                stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == value
+            })
+            .await;
+    }
+    let writes = stage.operator().log().iter().filter(|line| line.contains("written to Label Studio")).count();
+    assert_eq!(writes, 1);
+}

@@ -1,8 +1,9 @@
 //! What the manifests ask for, in a form in which addresses can be compared: one claim per address.
 //! Pure; knows nothing of what is there.
 
+use crate::label_studio::Role;
 use crate::resources::{
-    DeletionPolicy, InviteRole, Mode, Organization, Person, PersonState, RECONCILE_ANNOTATION, UserInvite,
+    DefaultRole, DeletionPolicy, InviteRole, Mode, Organization, Person, PersonState, RECONCILE_ANNOTATION, UserInvite,
     UserInviteStatus, folded,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -15,6 +16,7 @@ pub struct Desired {
     pub generation: Option<i64>,
     pub reconcile: Option<String>,
     pub title: Option<String>,
+    pub default_role: Option<Role>,
     pub observes_only: bool,
     pub max_removals: IntOrString,
     /// Oldest first, then by name: the order in which a claim wins.
@@ -58,6 +60,12 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
         reconcile,
         // The server trims a title (measured), so an untrimmed one would never be in sync.
         title: organization.title.as_deref().map(|title| title.trim().to_owned()),
+        default_role: organization.default_role.map(|role| match role {
+            DefaultRole::Pending => Role::Pending,
+            DefaultRole::Annotator => Role::Annotator,
+            DefaultRole::Reviewer => Role::Reviewer,
+            DefaultRole::Manager => Role::Manager,
+        }),
         observes_only: organization.mode == Mode::Observe,
         max_removals: organization.guards.max_removals.clone(),
         names: invites.iter().enumerate().map(|(index, invite)| (invite.name.clone(), index)).collect(),

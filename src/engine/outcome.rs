@@ -46,6 +46,7 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
     }
     match action {
         Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
+        Action::SetDefaultRole { to, .. } => snapshot.default_role = Some(to.clone()),
         Action::SetRole { email, to, .. } => snapshot.fold_role(email, to),
         Action::Remove { email, .. } => snapshot.fold_removal(email),
         Action::Revoke { email, .. } => {

@@ -10,6 +10,8 @@ pub struct Snapshot {
     pub edition: Edition,
     pub release: Option<String>,
     pub title: String,
+    /// Of people who sign up; Enterprise only.
+    pub default_role: Option<Role>,
     /// The user that the token belongs to.
     pub me: i64,
     /// Its address, folded: a service account may not be in the list.
@@ -60,6 +62,7 @@ pub struct Found {
     pub edition: Edition,
     pub release: Option<String>,
     pub title: String,
+    pub default_role: Option<Role>,
     pub me: i64,
     pub own_address: String,
     pub created_by: Option<i64>,
@@ -79,6 +82,7 @@ impl Snapshot {
             edition,
             release,
             title,
+            default_role,
             me,
             own_address,
             created_by,
@@ -107,6 +111,7 @@ impl Snapshot {
             edition,
             release,
             title,
+            default_role,
             me,
             own_address: folded(&own_address),
             owner: by_role.or(created_by),

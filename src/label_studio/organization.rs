@@ -56,6 +56,23 @@ impl Client {
     }
 }
 
+#[derive(Deserialize)]
+struct WireDefaultRole {
+    default_role: Option<String>,
+}
+
+impl Client {
+    /// Sets the role of people who sign up by the link, and nothing else (api.md 3.4, 12.7: whether the server touches only
+    /// what is sent is not published, so nothing but this is). Enterprise only. Idempotent. Returns what the server made
+    /// of it.
+    pub async fn set_default_role(&self, id: i64, role: &Role) -> Result<Role, Error> {
+        let body = serde_json::json!({ "default_role": role.as_code() });
+        let call = Call::write(Method::PATCH, format!("{}/set-default-role", path(id)), Some(body));
+        let wire: WireDefaultRole = self.persist(&call).await?.json()?;
+        Ok(wire.default_role.as_deref().map_or_else(|| role.clone(), Role::from_code))
+    }
+}
+
 /// Without a slash at its end: with one it is a 404 (measured on open-source 1.23.2).
 fn path(id: i64) -> String {
     format!("/api/organizations/{id}")

@@ -8,8 +8,8 @@ mod status;
 mod user_invite;
 
 pub use organization::{
-    Bootstrap, Credentials, Guards, InviteLink, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef,
-    RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
+    Bootstrap, Credentials, DefaultRole, Guards, InviteLink, KeyRef, Mode, Organization, OrganizationSpec,
+    PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
 };
 pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, InviteLinkStatus, LockedWorkload, MemberCounts, OrganizationStatus,

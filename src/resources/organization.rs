@@ -65,6 +65,11 @@ pub struct OrganizationSpec {
     #[x_kube(validation = Rule::new(r"self.matches('\\S')").message("title must not be blank: write a title, or leave the field out"))]
     pub title: Option<String>,
 
+    /// The role of people who sign up by the link; Enterprise only. `Pending` has no access and takes no seat until somebody
+    /// gives a role. Left out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<DefaultRole>,
+
     /// Whether people can sign up without a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signup: Option<Signup>,
@@ -171,6 +176,15 @@ pub struct KeyRef {
 
 fn ca_key() -> String {
     "ca.crt".to_owned()
+}
+
+/// `Administrator` is absent on purpose: whoever finds the link would be one.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DefaultRole {
+    Pending,
+    Annotator,
+    Reviewer,
+    Manager,
 }
 
 /// Whoever has the link may sign up, so it stands in a Secret and nowhere else.

@@ -3,7 +3,7 @@
 use super::status::HeldReason;
 
 /// But for those of a held address, which stand in [`HeldReason`].
-const REASONS: [&str; 64] = [
+const REASONS: [&str; 65] = [
     "AllAccepted",
     "BootstrapConflict",
     "BootstrapForbidden",
@@ -28,6 +28,7 @@ const REASONS: [&str; 64] = [
     "ConfigMapKeyMissing",
     "ConfigMapMissing",
     "ConfigMapUnreadable",
+    "DefaultRoleRefused",
     "DeparturesHeld",
     "Held",
     "InvalidCaBundle",

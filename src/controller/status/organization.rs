@@ -9,6 +9,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::TargetChanged;
+use crate::label_studio::Edition;
 use crate::resources::{
     HeldReason, HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, Person, PlanStatus, Progress,
     condition,
@@ -98,9 +99,13 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView, ge
         return Verdict { ready: true, reason: "Observing", message, reconciling: false, stalled: false };
     }
     if let Some(plan) = view.plan {
-        if let Some(refusal) = &plan.title_refused {
-            let message = format!("spec.title {:?}: {refusal}", organization.spec.title.as_deref().unwrap_or_default());
-            return Verdict { ready: false, reason: "TitleRefused", message, reconciling: false, stalled: true };
+        if let Some((field, refusal)) = &plan.refused {
+            let (reason, value) = match *field {
+                "title" => ("TitleRefused", format!("{:?}", spec.title.as_deref().unwrap_or_default())),
+                _ => ("DefaultRoleRefused", spec.default_role.map(|role| format!("{role:?}")).unwrap_or_default()),
+            };
+            let message = format!("spec.{field} {value}: {refusal}");
+            return Verdict { ready: false, reason, message, reconciling: false, stalled: true };
         }
         let departing_held = plan.departing.values().flatten().find(|person| person.reason.is_some() && stalls(person));
         if let Some(person) = departing_held.filter(|_| plan.departures_pending == 0) {
@@ -128,6 +133,12 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView, ge
     let turns = [lock_verdict(organization, view.lock, generation), link_verdict(organization, view.link, generation)];
     if let Some(verdict) = turns.into_iter().flatten().next() {
         return verdict;
+    }
+    let without_roles = view.snapshot.is_some_and(|snapshot| snapshot.edition == Edition::Community);
+    if spec.default_role.is_some() && without_roles {
+        let message =
+            "spec.defaultRole: the open-source edition has no roles; everything else is as declared".to_owned();
+        return Verdict { ready: true, reason: "Held", message, reconciling: false, stalled: false };
     }
     let message = "the organization is as declared".to_owned();
     Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false }

@@ -96,7 +96,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         }
         let mut rest = plan.steps.as_slice();
         while let Some(step) = rest.first() {
-            let alone = matches!(step.action, Action::SetTitle { .. }) || step.action.mails();
+            let alone = step.action.is_organizations() || step.action.mails();
             let run = if alone { 1 } else { rest.iter().take_while(|s| is_about_a_person(&s.action)).count() };
             let (now, later) = rest.split_at(run);
             if step.action.mails() {
@@ -144,6 +144,14 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 Some(Ok(Written::Done)) => {
                     audit(&step, "done");
                     outcome::succeeded(self.ledger, self.snapshot, &step.action);
+                    tally.done += 1;
+                    Ok(())
+                }
+                Some(Ok(Written::Otherwise(made))) => {
+                    audit(&step, &format!("became {made}"));
+                    // Else it would be written again at each look.
+                    let message = format!("the server makes {made} of it");
+                    self.refuse("", &step.action.verb(), HeldReason::Failed, message);
                     tally.done += 1;
                     Ok(())
                 }
@@ -232,11 +240,20 @@ enum Written {
     Done,
     /// There was no open invitation to revoke.
     NothingOpen,
+    /// The server took it and made something else of it.
+    Otherwise(String),
 }
 
 async fn write(client: &Client, organization: i64, action: &Action) -> Result<Written, Error> {
     let written = match action {
-        Action::SetTitle { to, .. } => client.set_title(organization, to).await.map(drop),
+        Action::SetTitle { to, .. } => {
+            let title = client.set_title(organization, to).await?.title;
+            return Ok(if title == *to { Written::Done } else { Written::Otherwise(format!("{title:?}")) });
+        }
+        Action::SetDefaultRole { to, .. } => {
+            let role = client.set_default_role(organization, to).await?;
+            return Ok(if role == *to { Written::Done } else { Written::Otherwise(role.to_string()) });
+        }
         Action::SetRole { user_id, to, .. } => client.set_role(organization, *user_id, to).await,
         Action::Remove { user_id, .. } => client.remove_member(organization, *user_id).await.map(drop),
         Action::Revoke { email, .. } => match client.revoke_invitation(email).await? {
@@ -265,7 +282,7 @@ fn concerned(steps: &[Step]) -> Concerned {
 }
 
 fn is_about_a_person(action: &Action) -> bool {
-    !action.mails() && !matches!(action, Action::SetTitle { .. })
+    !action.mails() && !action.is_organizations()
 }
 
 /// A failure outweighs a closed gate: it decides when to come back.

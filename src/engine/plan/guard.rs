@@ -74,7 +74,11 @@ fn takes_an_administrator(action: &Action) -> bool {
     match action {
         Action::SetRole { from, .. } => *from == Role::Administrator,
         Action::Remove { from, .. } => *from == Some(Role::Administrator),
-        Action::SetTitle { .. } | Action::Revoke { .. } | Action::Invite { .. } | Action::InviteAnew { .. } => false,
+        Action::SetTitle { .. }
+        | Action::SetDefaultRole { .. }
+        | Action::Revoke { .. }
+        | Action::Invite { .. }
+        | Action::InviteAnew { .. } => false,
     }
 }
 

@@ -19,7 +19,7 @@ pub use step::{Action, Cause, Guest, Step};
 use super::desired::Desired;
 use super::ledger::Ledger;
 use super::snapshot::{Snapshot, is_invited};
-use crate::label_studio::Member;
+use crate::label_studio::{Edition, Member};
 use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -53,8 +53,8 @@ pub struct Plan {
     /// Departures of deleted UserInvites that wait or have a step.
     pub departures_pending: usize,
     pub held: BTreeMap<HeldReason, Vec<String>>,
-    /// Why the declared title is not set.
-    pub title_refused: Option<String>,
+    /// What of the organization itself the server refuses: the field, and why.
+    pub refused: Option<(&'static str, String)>,
     /// When the next thing becomes due without anybody's doing.
     pub due: Option<Timestamp>,
     /// A roster has to be read before more can be decided.
@@ -116,7 +116,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
             sort_in(&view, &mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
         }
     }
-    title(&view, &mut plan, &mut candidates);
+    organization(&view, &mut plan, &mut candidates);
     guard::keep_an_administrator(&view, &mut plan, &mut candidates);
     guard::limit_removals(&view, &mut plan, &mut candidates);
     if !circumstances.roster_fresh {
@@ -134,19 +134,25 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     plan
 }
 
-fn title(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
-    let Some(to) = view.desired.title.clone() else { return };
-    let from = view.snapshot.title.clone();
-    if from == to {
-        return;
+/// Title, then default role.
+fn organization(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
+    let (desired, snapshot) = (view.desired, view.snapshot);
+    let from = snapshot.title.clone();
+    let title = desired.title.clone().filter(|to| *to != from).map(|to| Action::SetTitle { from, to });
+    // The open-source edition has no roles; status says so.
+    let has_roles = snapshot.edition == Edition::Enterprise;
+    let from = snapshot.default_role.clone();
+    let wanted = desired.default_role.clone().filter(|to| has_roles && Some(to) != from.as_ref());
+    let role = wanted.map(|to| Action::SetDefaultRole { from, to });
+    for (field, action) in [("title", title), ("defaultRole", role)] {
+        let Some(action) = action else { continue };
+        if let Some(refusal) = view.ledger.refusal("", &action.verb(), view.now()) {
+            plan.refused = plan.refused.take().or(Some((field, refusal.message.clone())));
+            continue;
+        }
+        let if_held = Person::new("", PersonState::Held);
+        candidates.push(Candidate { cause: Cause::Organization, email: String::new(), action, if_held });
     }
-    let action = Action::SetTitle { from, to };
-    if let Some(refusal) = view.ledger.refusal("", &action.verb(), view.now()) {
-        plan.title_refused = Some(refusal.message.clone());
-        return;
-    }
-    let if_held = Person::new("", PersonState::Held);
-    candidates.push(Candidate { cause: Cause::Organization, email: String::new(), action, if_held });
 }
 
 fn sort_in(

@@ -26,11 +26,11 @@ pub fn order(view: &View, plan: &mut Plan, candidates: Vec<Candidate>) {
 }
 
 fn is_first(action: &Action) -> bool {
-    matches!(action, Action::SetTitle { .. }) || action.frees()
+    action.is_organizations() || action.frees()
 }
 
 fn first_key(candidate: &Candidate) -> (bool, &Cause, &str) {
-    (!matches!(candidate.action, Action::SetTitle { .. }), &candidate.cause, &candidate.email)
+    (!candidate.action.is_organizations(), &candidate.cause, &candidate.email)
 }
 
 /// Nobody of it was ever reached: of as many steps, an edit goes before a mass of new manifests.

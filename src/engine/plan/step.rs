@@ -28,6 +28,12 @@ pub enum Action {
         from: String,
         to: String,
     },
+    /// Of people who sign up by the link.
+    SetDefaultRole {
+        /// Unknown where the server does not tell it.
+        from: Option<Role>,
+        to: Role,
+    },
     SetRole {
         user_id: i64,
         email: String,
@@ -72,8 +78,17 @@ impl Action {
         match self {
             Self::SetRole { from, to, .. } => from.has_access() && to.rank() < from.rank(),
             Self::Remove { from, .. } => from.as_ref().is_none_or(Role::has_access),
-            Self::SetTitle { .. } | Self::Revoke { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => false,
+            Self::SetTitle { .. }
+            | Self::SetDefaultRole { .. }
+            | Self::Revoke { .. }
+            | Self::Invite { .. }
+            | Self::InviteAnew { .. } => false,
         }
+    }
+
+    /// About the organization and no person.
+    pub fn is_organizations(&self) -> bool {
+        matches!(self, Self::SetTitle { .. } | Self::SetDefaultRole { .. })
     }
 
     /// Frees a seat, or may: done before anything that takes one.
@@ -81,7 +96,9 @@ impl Action {
         match self {
             Self::SetRole { from, to, .. } => to.rank() < from.rank() || *to == Role::Deactivated,
             Self::Remove { .. } | Self::Revoke { .. } => true,
-            Self::SetTitle { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => false,
+            Self::SetTitle { .. } | Self::SetDefaultRole { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => {
+                false
+            }
         }
     }
 
@@ -92,7 +109,11 @@ impl Action {
     pub fn mailed_role(&self) -> Option<&Role> {
         match self {
             Self::Invite { role, .. } | Self::InviteAnew { to: role, .. } => Some(role),
-            Self::SetTitle { .. } | Self::SetRole { .. } | Self::Remove { .. } | Self::Revoke { .. } => None,
+            Self::SetTitle { .. }
+            | Self::SetDefaultRole { .. }
+            | Self::SetRole { .. }
+            | Self::Remove { .. }
+            | Self::Revoke { .. } => None,
         }
     }
 
@@ -100,6 +121,7 @@ impl Action {
     pub fn verb(&self) -> String {
         match self {
             Self::SetTitle { to, .. } => format!("title {to}"),
+            Self::SetDefaultRole { to, .. } => format!("default role {to}"),
             Self::SetRole { to, .. } => format!("role {to}"),
             Self::Remove { .. } => "remove".to_owned(),
             Self::Revoke { .. } => "revoke".to_owned(),
@@ -109,7 +131,7 @@ impl Action {
 
     pub fn emails(&self) -> Vec<&str> {
         match self {
-            Self::SetTitle { .. } => Vec::new(),
+            Self::SetTitle { .. } | Self::SetDefaultRole { .. } => Vec::new(),
             Self::SetRole { email, .. } | Self::Remove { email, .. } | Self::Revoke { email, .. } => vec![email],
             Self::Invite { guests, .. } => guests.iter().map(|guest| guest.email.as_str()).collect(),
             Self::InviteAnew { guest, .. } => vec![&guest.email],
@@ -129,6 +151,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetTitle { from, to } => write!(f, "title {from:?} → {to:?}"),
+            Self::SetDefaultRole { from: Some(from), to } => write!(f, "default role {from} → {to}"),
+            Self::SetDefaultRole { from: None, to } => write!(f, "default role → {to}"),
             Self::SetRole { email, from, to, .. } => write!(f, "{email}: {from} → {to}"),
             Self::Remove { email, from: Some(from), .. } => write!(f, "{email}: {from} → removed"),
             Self::Remove { email, from: None, .. } => write!(f, "{email}: member → removed"),

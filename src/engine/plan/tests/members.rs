@@ -123,7 +123,19 @@ fn a_refused_title_is_told_and_not_tried_again_at_once() {
     outcome::refused(&mut world.ledger, "", "title Other", HeldReason::Forbidden, "no".to_owned(), until);
     let plan = world.plan();
     assert!(plan.steps.is_empty());
-    assert_eq!(plan.title_refused.as_deref(), Some("no"));
+    assert_eq!(plan.refused, Some(("title", "no".to_owned())));
+}
+
+#[test]
+fn the_default_role_is_kept_and_not_where_there_are_no_roles() {
+    let mut world = World::in_sync();
+    world.organization.spec.default_role = Some(crate::resources::DefaultRole::Annotator);
+    assert_eq!(steps(&world.plan()), ["default role Pending → Annotator"]);
+    world.organization.spec.default_role = Some(crate::resources::DefaultRole::Pending);
+    assert!(world.plan().steps.is_empty());
+    world.organization.spec.default_role = Some(crate::resources::DefaultRole::Manager);
+    world.edition = Edition::Community;
+    assert!(world.plan().steps.is_empty());
 }
 
 #[test]

@@ -125,6 +125,7 @@ impl World {
             edition: self.edition,
             release: None,
             title: "Acme".to_owned(),
+            default_role: Some(Role::Pending),
             me: ME,
             own_address: "operator@example.com".to_owned(),
             created_by: Some(OWNER),
