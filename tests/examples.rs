@@ -19,7 +19,7 @@ async fn every_example_is_applied_and_becomes_ready() {
     let mut folders = BTreeMap::new();
     find(&checkout().join("examples"), &mut folders);
     let names: BTreeSet<&str> = folders.keys().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
-    for known in ["quickstart", "observe", "offboarding"] {
+    for known in ["quickstart", "observe", "offboarding", "on-prem"] {
         assert!(names.contains(known), "examples/{known} is gone from {names:?}");
     }
     for (folder, files) in folders {
@@ -42,11 +42,16 @@ fn find(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<PathBuf>>) {
 
 /// `kubectl apply -f FOLDER`, as a reader of the examples does it, but for the address of Label Studio.
 async fn play(folder: &Path, files: &[PathBuf]) {
-    let mut stage = Stage::set(Options::default()).await;
-    // Who leaves in examples/offboarding was there.
-    stage.simulator.add_member("charles@example.com", "RE");
+    let empty = folder.ends_with("examples/on-prem");
+    let switches = ["bootstrap.enabled=true", "inviteLink.enabled=true"];
+    let switches = if empty { switches.as_slice() } else { &[] };
+    let mut stage = Stage::set_with(Options { empty, ..Options::default() }, switches).await;
     stage.start_operator();
-    stage.secret(&stage.simulator.legacy_token()).await;
+    if !empty {
+        // Who leaves in examples/offboarding was there.
+        stage.simulator.add_member("charles@example.com", "RE");
+        stage.secret(&stage.simulator.legacy_token()).await;
+    }
     let copies = RunFolder::new("examples").unwrap();
     for file in files {
         let text = std::fs::read_to_string(file).unwrap().replace(EXAMPLE_URL, &stage.simulator.url());
@@ -59,8 +64,9 @@ async fn play(folder: &Path, files: &[PathBuf]) {
 
     let observe = folder.ends_with("examples/observe");
     let (organizations, invites) = (names(&stage, "organizations").await, names(&stage, "userinvites").await);
-    assert!(!organizations.is_empty() && !invites.is_empty(), "{} shows nothing", folder.display());
-    assert_eq!(applied.stdout.lines().count(), organizations.len() + invites.len(), "{}", applied.stdout);
+    assert!(!organizations.is_empty() && (empty || !invites.is_empty()), "{} shows nothing", folder.display());
+    let secrets = applied.stdout.lines().filter(|line| line.starts_with("secret/")).count();
+    assert_eq!(applied.stdout.lines().count(), organizations.len() + invites.len() + secrets, "{}", applied.stdout);
     for name in &invites {
         let (status, reason) = if observe { ("False", "ObserveOnly") } else { ("True", "Reconciled") };
         stage.ready(&format!("userinvite/{name}"), status, reason).await;
@@ -71,6 +77,11 @@ async fn play(folder: &Path, files: &[PathBuf]) {
     }
     if observe {
         assert_eq!(stage.simulator.journal().writes().len(), 0);
+    }
+    if empty {
+        assert_eq!(stage.simulator.members().len(), 1);
+        let link = stage.get("secret/invite-link").await;
+        assert!(link["data"]["url"].as_str().is_some_and(|url| !url.is_empty()));
     }
     if folder.ends_with("examples/offboarding") {
         assert_eq!(stage.simulator.member("charles@example.com").unwrap().role, "DI");

@@ -142,6 +142,18 @@ fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             vec!["spec.signup.workloads[0].kind", "DaemonSet", "StatefulSet"],
         ),
         (
+            with(
+                o(),
+                "/spec/signup",
+                json!({"workloads": [
+                    {"kind": "Deployment", "name": "a", "container": "b"},
+                    {"kind": "Deployment", "name": "a", "container": "c"}
+                ]}),
+            ),
+            "one workload twice",
+            vec!["spec.signup.workloads[1]", "Duplicate"],
+        ),
+        (
             with(o(), "/spec/signup", json!({"workloads": [{"kind": "Deployment", "name": "a"}]})),
             "no container",
             vec!["spec.signup.workloads[0].container", "Required"],

@@ -5,6 +5,7 @@
 
 mod stage;
 
+use label_studio_harness::ControlPlane;
 use label_studio_simulator::{Edition, Fault, FaultKind, Options, Simulator};
 use serde_json::{Value, json};
 use stage::{Stage, condition, person};
@@ -67,6 +68,77 @@ async fn an_address_that_changes_its_case_is_the_same_person() {
     stage.apply(&Stage::invite("people", "Annotator", &["ada.lovelace@example.com"])).await;
     stage.ready("userinvite/people", "True", "Reconciled").await;
     assert_eq!((stage.simulator.journal().writes().len(), stage.simulator.mails().len()), (0, 0));
+}
+
+/// A quota, or a permission that the organization took away: the others go on.
+#[tokio::test]
+async fn a_refused_invitation_holds_the_newcomers_and_nobody_else() {
+    let stage = Stage::play(Options::default()).await;
+    stage.simulator.add_member("ada@example.com", "RE");
+    stage.simulator.fault(Fault::on("POST", "/api/invite/send-email", FaultKind::Forbidden403).always());
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com", "new@example.com"])).await;
+    let invite = stage.ready("userinvite/people", "False", "Forbidden").await;
+    assert_eq!(person(&invite, "ada@example.com")["role"], "Annotator");
+    assert_eq!(person(&invite, "new@example.com")["reason"], "Forbidden");
+    let tries = stage.simulator.journal().count("POST", "/api/invite/send-email");
+    reconcile(&stage, "1").await;
+    stage
+        .until("another look", async || stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == "1")
+        .await;
+    assert_eq!((tries, stage.simulator.journal().count("POST", "/api/invite/send-email")), (1, 1), "left alone");
+}
+
+#[tokio::test]
+async fn who_is_gone_when_the_membership_is_to_be_deleted_is_gone() {
+    let stage = Stage::play(Options::default()).await;
+    stage.simulator.add_member("ada@example.com", "AN");
+    let mut invite = Stage::invite("people", "Annotator", &["ada@example.com", "alan@example.com"]);
+    invite["spec"]["deletionPolicy"] = json!("Remove");
+    stage.apply(&invite).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    // Somebody else is quicker.
+    stage.simulator.remove_by_hand("ada@example.com").unwrap();
+    invite["spec"]["emails"] = json!(["alan@example.com"]);
+    stage.apply(&invite).await;
+    stage
+        .until("she is forgotten", async || {
+            let invite = stage.get("userinvite/people").await;
+            person(&invite, "ada@example.com").is_null() && condition(&invite, "Ready")["status"] == "True"
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_operator_that_is_there_before_the_kinds_waits_for_them() {
+    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+    let mut stage = Stage::set_on(plane, Options::default(), &[]).await;
+    stage.start_operator();
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.until("it to find none", async || stage.log().contains("watch failed, trying again")).await;
+    plane.install_crds().await.unwrap();
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+/// Neither knows of the other; the server is all that they share.
+#[tokio::test]
+async fn two_operators_in_two_clusters_leave_each_others_people_alone() {
+    let one = Stage::play(Options::default()).await;
+    one.apply(&Stage::invite("people", "Annotator", &["ada@example.com", "both@example.com"])).await;
+    one.ready("userinvite/people", "True", "Reconciled").await;
+    let mut two = Stage::set(Options::default()).await;
+    two.start_operator();
+    two.secret(&one.simulator.legacy_token()).await;
+    two.apply(&two.organization(json!({"url": one.simulator.url()}))).await;
+    two.apply(&Stage::invite("others", "Annotator", &["grace@example.com", "both@example.com"])).await;
+    let invite = two.ready("userinvite/others", "True", "Reconciled").await;
+    assert_eq!(person(&invite, "both@example.com")["state"], "Invited", "adopted");
+    reconcile(&one, "1").await;
+    one.ready("userinvite/people", "True", "Reconciled").await;
+    for email in ["ada@example.com", "grace@example.com", "both@example.com"] {
+        assert_eq!(one.simulator.mails_to(email), 1, "{email}");
+    }
+    assert_eq!(two.get("organization/acme").await["status"]["members"]["unmanaged"], 1);
 }
 
 async fn another(stage: &Stage, name: &str, url: &str) -> Value {

@@ -6,9 +6,7 @@ use super::credentials::Place;
 use super::objects::MANAGER;
 use super::situation::{Names, Problem};
 use crate::engine::apply::AUDIT;
-use crate::label_studio::{
-    Client, Complaint, Connection, Entry, Error, Pace, Role, Session, SignUp, Timeouts, Token, Visitor,
-};
+use crate::label_studio::{Complaint, Entry, Error, Session, SignUp, Timeouts, Token, Visitor};
 use crate::resources::{Bootstrap, Organization};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,9 +41,12 @@ pub async fn make_first_account(job: &Bootstrapping<'_>) -> Result<Token, Proble
         Entry::In(session) => session,
         Entry::Refused(_) | Entry::NotPermitted => job.sign_up(&visitor, &email).await?,
     };
+    // Before a token is made, which may end another one.
+    if !visitor.is_owner(&session).await.map_err(|error| job.failed(&error))? {
+        return Err(job.not_owner());
+    }
     let token = visitor.token(&session).await.map_err(|error| job.failed(&error))?;
     let read = Token::parse(token.clone()).map_err(|error| job.failed(&Error::Token(error)))?;
-    job.check_owner(read.clone()).await?;
     job.store(&token, false).await?;
     Ok(read)
 }
@@ -115,24 +116,12 @@ impl Bootstrapping<'_> {
     }
 
     /// A token of somebody who is a mere member would be worse than none.
-    async fn check_owner(&self, token: Token) -> Result<(), Problem> {
-        let Place { base_url, ca_bundle } = self.place.clone();
-        let connection = Connection { base_url, token, ca_bundle, timeouts: self.timeouts };
-        let client = Client::new(connection, Pace::unlimited()).map_err(|error| self.failed(&error))?;
-        let me = client.whoami().await.map_err(|error| self.failed(&error))?;
-        let organization = match me.active_organization {
-            Some(id) => Some(client.organization(id).await.map_err(|error| self.failed(&error))?),
-            None => None,
-        };
-        let created = organization.is_some_and(|organization| organization.created_by == Some(me.user_id));
-        if created || me.role == Some(Role::Owner) {
-            return Ok(());
-        }
+    fn not_owner(&self) -> Problem {
         let message = format!(
             "spec.bootstrap.email {:?} has an account on this server and is not the Owner of its organization: put a token of the Owner into the Secret of spec.credentials.secretRef",
             self.bootstrap.email
         );
-        Err(Problem::stalled("BootstrapNotOwner", message))
+        Problem::stalled("BootstrapNotOwner", message)
     }
 
     /// Creates the Secret, or adds the key to one that lacks it; by server-side apply, never forced, so that a value that
@@ -145,10 +134,13 @@ impl Bootstrapping<'_> {
         let secret = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": at.name, "labels": {"app.kubernetes.io/managed-by": MANAGER}},
+            "metadata": {"name": at.name},
             "data": {&at.key: STANDARD.encode(token.expose_secret())},
         });
-        let parameters = PatchParams { dry_run: dry, ..PatchParams::apply(MANAGER) };
+        // One manager for each Organization: two keys of one Secret do not take each other away. No label besides: somebody
+        // else's would be a conflict.
+        let manager = format!("{MANAGER}/{}", self.organization.uid().unwrap_or_default());
+        let parameters = PatchParams { dry_run: dry, ..PatchParams::apply(&manager) };
         let stored = api.patch(&at.name, &parameters, &Patch::Apply(&secret)).await;
         stored.map(drop).map_err(|error| {
             let what =

@@ -61,10 +61,11 @@ impl Pass<'_> {
             (&stop, told, &server.snapshot)
         {
             let Self { context, organization, desired, .. } = self;
-            let turn = signup_lock::Turn { context, organization, client: &server.client, begun: snapshot.begun };
+            let gate = &Preemption { planned: Instant::now(), ..self.gate.clone() };
+            let (client, begun) = (&server.client, snapshot.begun);
+            let turn = signup_lock::Turn { context, organization, client, begun, gate };
             lock = keep_lock(&turn, &mut state.lock, objects, ledger).await?;
             let State { key, wake, link: kept, .. } = state;
-            let gate = &Preemption { planned: Instant::now(), ..self.gate.clone() };
             let turn = invite_link::Turn { context, key, wake, organization, desired, server, snapshot, plan, gate };
             link = keep_link(&turn, kept, objects, ledger).await?;
         }
@@ -77,10 +78,13 @@ impl Pass<'_> {
         let resync = server.until_resync();
         let due = plan.due.map(until);
         let full = (!self.handed_over_all).then_some(DOUBTFUL_AGAIN);
+        let mut after = lock.next.into_iter().chain(link.next).min();
         let wait = match stop {
             Stop::Settled { wait } => wait,
             Stop::Doubtful => {
                 server.doubtful = true;
+                // Each look reads the roster anew.
+                after = after.map(|after| after.max(DOUBTFUL_AGAIN));
                 // A count that never fits will not fit in a minute either.
                 let stable = server.snapshot.as_ref().is_some_and(|s| s.completeness == Completeness::Stable);
                 Some(if stable { server.interval } else { DOUBTFUL_AGAIN })
@@ -97,7 +101,7 @@ impl Pass<'_> {
         if problem.is_none() {
             state.session.recovered();
         }
-        let all = [Some(resync), due, wait, full, lock.next, link.next];
+        let all = [Some(resync), due, wait, full, after];
         Ok(Next::After(all.into_iter().flatten().min().unwrap_or(resync)).once(told))
     }
 }

@@ -33,6 +33,7 @@ pub struct Desk<'a> {
     /// UserInvites that nothing was written of since the plan was made.
     untold: VecDeque<String>,
     pub told: Instant,
+    token_expires_at: Option<Timestamp>,
 }
 
 impl Memory for Desk<'_> {
@@ -117,6 +118,7 @@ impl Memory for Desk<'_> {
             snapshot: Some(snapshot),
             plan: Some(&now),
             progress: Some(progress),
+            token_expires_at: self.token_expires_at,
             ..Default::default()
         };
         // Role changes done are no longer planned; mails done are counted off when their outcome is recorded.
@@ -135,8 +137,14 @@ impl Memory for Desk<'_> {
 }
 
 impl<'a> Desk<'a> {
-    pub fn new(context: &'a Context, objects: &'a mut Objects, desired: &'a Desired, told: Instant) -> Self {
-        Self { context, objects, desired, pending: BTreeMap::new(), untold: VecDeque::new(), told }
+    pub fn new(
+        context: &'a Context,
+        objects: &'a mut Objects,
+        desired: &'a Desired,
+        told: Instant,
+        token_expires_at: Option<Timestamp>,
+    ) -> Self {
+        Self { context, objects, desired, pending: BTreeMap::new(), untold: VecDeque::new(), told, token_expires_at }
     }
 
     /// Some of what a long pass has found out already: people need not wait for its end, and it waits for few statuses.

@@ -12,7 +12,7 @@ use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::task::{OrganizationKey, stopped};
-use super::{Context, credentials, invite_link, signup_lock};
+use super::{Context, connect, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
@@ -56,7 +56,8 @@ pub struct State {
     pub key: OrganizationKey,
     pub wake: channel::Sender<u64>,
     objects: Option<Objects>,
-    references: credentials::References,
+    pub references: credentials::References,
+    pub first_account: connect::Refused,
     pub session: Session,
     pub lock: signup_lock::Kept,
     pub link: invite_link::Kept,
@@ -71,6 +72,7 @@ impl State {
             wake,
             objects: None,
             references: credentials::References::default(),
+            first_account: connect::Refused::default(),
             session: Session::default(),
             lock: signup_lock::Kept::default(),
             link: invite_link::Kept::default(),
@@ -153,8 +155,7 @@ pub struct Pass<'a> {
 
 impl Pass<'_> {
     async fn run(&self, state: &mut State, objects: &mut Objects, ledger: &mut Ledger) -> Result<Next, Forgotten> {
-        let State { key, wake, references, .. } = state;
-        let connection = match connection(self.context, self.organization, key, references, wake).await {
+        let connection = match connection(self.context, self.organization, state).await {
             Ok(connection) => connection,
             Err(problem) => return self.wait_for_change(state, objects, ledger, problem).await,
         };
@@ -189,7 +190,7 @@ impl Pass<'_> {
         let Server { client, snapshot: Some(snapshot), interval, told, .. } = server else {
             return Ok((Plan::default(), Stop::Doubtful));
         };
-        let mut desk = Desk::new(self.context, objects, self.desired, *told);
+        let mut desk = Desk::new(self.context, objects, self.desired, *told, client.token_expires_at());
         // An edit that came in while the roster was read does not close it before anything was done.
         let gate = Preemption { planned: Instant::now(), ..self.gate.clone() };
         let mut pass = rounds::Pass {
@@ -220,8 +221,8 @@ impl Pass<'_> {
         let told = self.tell_problem(state, objects, ledger, &problem).await?;
         let next = match problem.kind {
             Kind::Waiting => Next::WhenWoken,
-            Kind::Terminal => Next::After(state.session.block(self.organization, problem)),
-            Kind::Transient => Next::After(state.session.block(self.organization, problem).min(UNREAD_AGAIN)),
+            Kind::Terminal => Next::After(state.session.hold_off(self.organization, problem)),
+            Kind::Transient => Next::After(state.session.hold_off(self.organization, problem).min(UNREAD_AGAIN)),
         };
         Ok(next.once(told))
     }

@@ -75,6 +75,16 @@ impl Session {
 
     /// Leaves the server alone for a while, which is returned.
     pub fn block(&mut self, organization: &Organization, problem: Problem) -> Duration {
+        let identity = self.server.as_ref().map(|server| server.identity.clone()).unwrap_or_default();
+        self.leave_alone(organization, problem, &identity)
+    }
+
+    /// The same where no server was reached: one that is, once what is wrong is right again, is not left alone for it.
+    pub fn hold_off(&mut self, organization: &Organization, problem: Problem) -> Duration {
+        self.leave_alone(organization, problem, "")
+    }
+
+    fn leave_alone(&mut self, organization: &Organization, problem: Problem, identity: &str) -> Duration {
         let interval: Duration = interval(&organization.spec);
         if let Some(blocked) = self.blocked.as_ref().filter(|b| Instant::now() < b.until && b.problem == problem) {
             return blocked.until - Instant::now();
@@ -87,9 +97,7 @@ impl Session {
             }
             Kind::Waiting | Kind::Terminal => interval,
         };
-        let identity = self.server.as_ref().map(|server| server.identity.clone()).unwrap_or_default();
-        self.blocked =
-            Some(Blocked { identity: cause(organization, &identity), problem, until: Instant::now() + wait });
+        self.blocked = Some(Blocked { identity: cause(organization, identity), problem, until: Instant::now() + wait });
         wait
     }
 

@@ -119,6 +119,19 @@ impl Visitor {
         self.submit(SIGN_IN, None, &[("email", email), ("password", password.expose_secret())]).await
     }
 
+    /// Whether whoever is signed in owns the organization: by role (Enterprise), or as the one who made it (open source).
+    pub async fn is_owner(&self, session: &Session) -> Result<bool, Error> {
+        const WHOAMI: &str = "/api/current-user/whoami";
+        let me = self.call(session, Method::GET, WHOAMI, None).await?.json(WHOAMI)?;
+        if me["organization_membership"]["role"] == "OW" {
+            return Ok(true);
+        }
+        let Some(id) = me["active_organization"].as_i64() else { return Ok(false) };
+        let path = format!("/api/organizations/{id}");
+        let organization = self.call(session, Method::GET, &path, None).await?.json(&path)?;
+        Ok(me["id"].is_i64() && organization["created_by"] == me["id"])
+    }
+
     /// A personal access token of whoever is signed in; there can be one at a time, so one that stands is ended. Where such
     /// tokens are switched off, the legacy token (api.md 2.2).
     pub async fn token(&self, session: &Session) -> Result<SecretString, Error> {

@@ -15,6 +15,7 @@ pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, InviteLinkStatus, LockedWorkload, MemberCounts, OrganizationStatus,
     PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target,
 };
+pub use reasons::reason_named;
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
 pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};
 

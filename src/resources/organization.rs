@@ -206,7 +206,7 @@ pub struct InviteLink {
     pub rotate_every: Option<Duration>,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signup {
     /// true: who has no invite link is refused. Proved by asking the server, whatever its environment says.
@@ -215,6 +215,7 @@ pub struct Signup {
     /// Whose environment carries the switch; the operator sets it, unless somebody else does. None: only the proof.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".to_owned(), "name".to_owned()]))]
     pub workloads: Vec<SignupWorkload>,
 }
 
@@ -242,6 +243,13 @@ impl WorkloadKind {
             Self::Deployment => "Deployment",
             Self::StatefulSet => "StatefulSet",
         }
+    }
+}
+
+impl SignupWorkload {
+    /// The same object, whichever of its containers.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.name == other.name
     }
 }
 

@@ -71,9 +71,10 @@ const REASONS: [&str; 65] = [
     "Waiting",
 ];
 
-/// Whether the word is one that people can look up.
-pub fn is_reason(word: &str) -> bool {
-    REASONS.contains(&word) || HeldReason::ALL.iter().any(|reason| reason.as_str() == word)
+/// The word itself, if it is one that people can look up.
+pub fn reason_named(word: &str) -> Option<&'static str> {
+    let held = HeldReason::ALL.into_iter().map(HeldReason::as_str);
+    REASONS.into_iter().chain(held).find(|reason| *reason == word)
 }
 
 #[cfg(test)]

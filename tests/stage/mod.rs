@@ -32,6 +32,11 @@ impl Stage {
     pub async fn set_with(options: Options, values: &[&str]) -> Self {
         let plane = ControlPlane::shared().await;
         plane.install_crds().await.unwrap();
+        Self::set_on(plane, options, values).await
+    }
+
+    /// On a control plane that may not know the two kinds yet.
+    pub async fn set_on(plane: &'static ControlPlane, options: Options, values: &[&str]) -> Self {
         let namespace = plane.namespace("stage").await.unwrap();
         let kubeconfig = plane.operator_kubeconfig_with(&namespace, values).await.unwrap();
         let simulator = Simulator::start(options).await.unwrap();

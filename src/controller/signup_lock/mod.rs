@@ -5,6 +5,7 @@
 mod workload;
 
 use super::Context;
+use super::gate::Preemption;
 use super::objects::Objects;
 use super::publish::remember;
 use super::situation::{Names, Problem};
@@ -26,6 +27,8 @@ use workload::{NAMES, Rollout, Variable};
 
 /// How often a roll-out is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How often something that may pass by itself is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// How long one may take where Kubernetes sets no deadline of its own (a StatefulSet).
 const LONGEST_ROLLOUT: SignedDuration = SignedDuration::from_mins(10);
 /// So often within a day it is put back where somebody takes it out; then it is theirs to settle.
@@ -63,6 +66,7 @@ pub struct Turn<'a> {
     pub client: &'a Client,
     /// When the last reading of everything began.
     pub begun: Boottime,
+    pub gate: &'a Preemption,
 }
 
 /// `ledger` has to be stored afterwards.
@@ -86,12 +90,15 @@ pub async fn keep_lock(
         Ok(outcome) => outcome,
         Err(Halt::Failed(problem)) => {
             tracing::info!(reason = problem.reason, message = problem.message, "sign-up is not as declared");
-            let next = problem.retry_after.or_else(|| problem.passes().then_some(LOOK_AGAIN));
+            // A roll-out that hangs may end by itself, too.
+            let passes = problem.passes() || problem.reason == "RolloutFailed";
+            let next = problem.retry_after.or_else(|| passes.then_some(TRY_AGAIN));
             Outcome { state: Some(LockState::Failed(problem)), next }
         }
         Err(Halt::Forgotten(forgotten)) => return Err(forgotten),
     };
-    kept.0 = Some((cause, at, outcome.clone()));
+    // Cut short by an edit: it has its turn in the next pass.
+    kept.0 = (outcome.next != Some(Duration::ZERO)).then(|| (cause, at, outcome.clone()));
     Ok(outcome)
 }
 
@@ -125,26 +132,33 @@ impl Turn<'_> {
         if let Some(message) = waits {
             return Ok(Outcome { state: Some(LockState::RollingOut(message)), next: Some(LOOK_AGAIN) });
         }
-        self.probe(signup).await?;
+        tokio::select! {
+            biased;
+            probed = self.probe(signup) => probed?,
+            // An edit does not wait for a page that hangs.
+            () = self.gate.closed() => return Ok(Outcome { state: None, next: Some(Duration::ZERO) }),
+        }
         Ok(Outcome { state: Some(LockState::Closed), next: None })
     }
 
     /// Lets go of workloads that are not declared any more.
     async fn give_back(&self, declared: Option<&Signup>, ledger: &mut Ledger) -> Result<(), Halt> {
-        let stays =
-            |locked: &LockedWorkload| declared.is_some_and(|signup| signup.workloads.contains(&locked.workload));
+        let stays = |locked: &LockedWorkload| {
+            declared.is_some_and(|signup| signup.workloads.iter().any(|workload| workload.is_same(&locked.workload)))
+        };
+        let mut ended = Ok(());
         let mut left = Vec::new();
         for locked in std::mem::take(&mut ledger.signup) {
             if stays(&locked) {
                 left.push(locked);
             } else if let Err(problem) = self.let_go(&locked.workload).await {
+                // The others are given back all the same; none of them is forgotten.
                 left.push(locked);
-                ledger.signup = left;
-                return Err(problem.into());
+                ended = Err(problem.into());
             }
         }
         ledger.signup = left;
-        Ok(())
+        ended
     }
 
     async fn let_go(&self, workload: &SignupWorkload) -> Result<(), Problem> {
@@ -167,6 +181,7 @@ impl Turn<'_> {
         let variable =
             workload::variable(&found, &workload.container).map_err(|there| no_container(workload, &there))?;
         let ours = workload::is_managed_by(&found, &self.manager());
+        let stood = matches!(&variable, Variable::Value(value) if workload::is_true(value));
         let locked = match variable {
             Variable::ByReference => return Err(by_reference(workload).into()),
             Variable::Value(value) if workload::is_true(&value) => {
@@ -178,6 +193,7 @@ impl Turn<'_> {
             Variable::Value(_) | Variable::Absent => {
                 let taken_out = variable == Variable::Absent;
                 let locked = entry(ledger, workload);
+                // Once for each time it stood: a write of ours that failed takes nothing out.
                 if taken_out && locked.applied_at.is_some() {
                     let now = seconds(Timestamp::now());
                     locked.taken_out.retain(|at| now < at.0 + DAY);
@@ -185,6 +201,7 @@ impl Turn<'_> {
                         return Err(reverted(workload).into());
                     }
                     locked.taken_out.push(Time(now));
+                    locked.applied_at = None;
                 }
                 // Before it is applied: what is held has to be known when it is to be given back.
                 remember(objects, ledger).await.map_err(Halt::Forgotten)?;
@@ -194,7 +211,12 @@ impl Turn<'_> {
                 applied
             }
         };
-        let began = ledger.signup.iter().find(|known| known.workload == *workload).and_then(|l| l.applied_at.as_ref());
+        if stood && self.is_proved() {
+            // Every pod has it; what is rolled out now is somebody else's change, and the server is asked anyway.
+            return Ok(None);
+        }
+        let began = ledger.signup.iter().find(|known| known.workload.is_same(workload));
+        let began = began.and_then(|locked| locked.applied_at.as_ref());
         match workload::rollout(workload.kind, &locked) {
             Rollout::Complete => Ok(None),
             Rollout::Failed(why) => Err(stuck(workload, &why).into()),
@@ -218,6 +240,12 @@ impl Turn<'_> {
                     .to_owned(),
             )),
         }
+    }
+
+    /// Whether the server was found closed when it was asked last.
+    fn is_proved(&self) -> bool {
+        let conditions = self.organization.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|c| c.type_ == "SignupRestricted" && c.status == "True")
     }
 
     /// None: there is no such workload.
@@ -258,11 +286,14 @@ impl Turn<'_> {
 
 /// What is remembered of a workload, from now on if not before.
 fn entry<'a>(ledger: &'a mut Ledger, workload: &SignupWorkload) -> &'a mut LockedWorkload {
-    let at = ledger.signup.iter().position(|locked| locked.workload == *workload).unwrap_or_else(|| {
-        ledger.signup.push(LockedWorkload { workload: workload.clone(), ..LockedWorkload::default() });
+    let at = ledger.signup.iter().position(|locked| locked.workload.is_same(workload)).unwrap_or_else(|| {
+        ledger.signup.push(LockedWorkload::default());
         ledger.signup.len() - 1
     });
-    &mut ledger.signup[at]
+    let locked = &mut ledger.signup[at];
+    // Another container of the same workload: one write sets the new one and lets go of the old.
+    locked.workload.clone_from(workload);
+    locked
 }
 
 fn uid(found: &Value) -> &str {

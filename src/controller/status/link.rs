@@ -1,7 +1,7 @@
 //! What an Organization's status says of the invite link: its condition, there only while `spec.inviteLink` is, and what
 //! it means for Ready. Knows no link.
 
-use super::Verdict;
+use super::{Verdict, as_before};
 use crate::controller::situation::{Kind, Problem};
 use crate::resources::{Organization, condition};
 use jiff::Timestamp;
@@ -67,8 +67,7 @@ pub fn link_verdict(
         // In the middle of a pass its turn is still to come.
         None => {
             organization.spec.invite_link.as_ref()?;
-            let stands = |known: &Condition| known.status == "True" && known.observed_generation == generation;
-            (!known(organization).is_some_and(stands)).then(|| under_way("the invite link has its turn last"))
+            as_before(organization, CONDITION, generation)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an Organization's status says of the sign-up lock: its condition, there only while the lock is declared, and what it
 //! means for Ready.
 
-use super::Verdict;
+use super::{Verdict, as_before};
 use crate::controller::signup_lock::LockState;
 use crate::controller::situation::Kind;
 use crate::resources::{Organization, condition};
@@ -48,18 +48,14 @@ pub fn lock_verdict(
     generation: Option<i64>,
 ) -> Option<Verdict> {
     match state {
-        Some(LockState::Closed | LockState::Observed | LockState::Unsupported) => None,
         Some(LockState::RollingOut(message)) => Some(under_way("RollingOut", message.clone())),
         Some(LockState::Failed(problem)) => {
             let stalled = problem.kind == Kind::Terminal;
             let (reason, message) = (problem.reason, problem.message.clone());
             Some(Verdict { ready: false, reason, message, reconciling: !stalled, stalled })
         }
-        None => {
-            let stands = |known: &Condition| known.status == "True" && known.observed_generation == generation;
-            let waits = is_declared(organization) && !known(organization).is_some_and(stands);
-            waits.then(|| under_way("Progressing", "whether sign-up is closed is not known yet".to_owned()))
-        }
+        None if is_declared(organization) => as_before(organization, CONDITION, generation),
+        Some(LockState::Closed | LockState::Observed | LockState::Unsupported) | None => None,
     }
 }
 

@@ -10,7 +10,7 @@ pub use invite::{InviteSituation, invite_status};
 pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
 
-use crate::resources::{HeldReason, Person, condition};
+use crate::resources::{HeldReason, Organization, Person, condition, reason_named};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -33,6 +33,23 @@ fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i64>, 
         conditions.push(condition(before, "Stalled", true, reason, message.clone(), generation, now));
     }
     conditions
+}
+
+/// In the middle of a pass what comes after the people has not had its turn: what was said of this generation stands, so
+/// that nothing flaps. None: it does not stand in the way of Ready.
+fn as_before(organization: &Organization, kind: &str, generation: Option<i64>) -> Option<Verdict> {
+    let before = organization.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let known = before.iter().find(|c| c.type_ == kind && c.observed_generation == generation);
+    let Some(known) = known else {
+        let message = format!("{kind} is looked at after the people");
+        return Some(Verdict { ready: false, reason: "Progressing", message, reconciling: true, stalled: false });
+    };
+    if known.status == "True" || matches!(known.reason.as_str(), "Observing" | "UnsupportedOnCloud") {
+        return None;
+    }
+    let stalled = before.iter().any(|c| c.type_ == "Stalled" && c.reason == known.reason);
+    let reason = reason_named(&known.reason).unwrap_or("Progressing");
+    Some(Verdict { ready: false, reason, message: known.message.clone(), reconciling: !stalled, stalled })
 }
 
 fn stalls(person: &Person) -> bool {
