@@ -103,6 +103,12 @@ async fn a_server_that_has_an_organization_is_left_alone() {
         let message = condition(&organization, "Ready")["message"].as_str().unwrap().to_owned();
         assert!(message.contains("has an organization already") && message.contains("label-studio"), "{message}");
         assert!(!message.contains(PASSWORD));
+        // Nothing that has changed since could change the answer.
+        stage.simulator.clear_journal();
+        stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+        stage.ready("userinvite/people", "False", "OrganizationNotReady").await;
+        assert_eq!(stage.simulator.journal().len(), 0, "left alone");
+        stage.delete("userinvite/people").await;
         assert_eq!(stage.simulator.members().len(), before);
         assert_eq!(stage.simulator.read(|state| state.foreign_organizations.len()), 0);
         // A token put there by hand ends it.
@@ -166,9 +172,13 @@ async fn who_is_a_mere_member_is_no_first_account() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 302);
+    let theirs = stage.simulator.personal_access_token_of("boss@example.com");
+    assert!(theirs.is_some());
     apply(&stage, PASSWORD, json!({})).await;
     stage.ready("organization/acme", "False", "BootstrapNotOwner").await;
     assert!(stage.try_get("secret/label-studio").await.is_err(), "nothing is stored");
+    assert_eq!(stage.simulator.journal().count("POST", "/api/token/"), 0);
+    assert_eq!(stage.simulator.personal_access_token_of("boss@example.com"), theirs, "and nothing is taken away");
 }
 
 #[tokio::test]
