@@ -1,8 +1,8 @@
 //! What an Organization's status says of the invite link: its condition, there only while `spec.inviteLink` is, and what
 //! it means for Ready. Knows no link.
 
-use super::{Verdict, as_before};
-use crate::controller::situation::{Kind, Problem};
+use super::{Verdict, as_before, known};
+use crate::controller::situation::Problem;
 use crate::resources::{Organization, condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -35,7 +35,7 @@ pub fn link_condition(
     let name = &organization.spec.invite_link.as_ref()?.secret_name;
     let (published, reason, message) = match state {
         // Not tried this time: what was known stays.
-        None => return known(organization).cloned(),
+        None => return known(organization, CONDITION).cloned(),
         Some(LinkState::Published) => (true, "Published", format!("the invite link is in Secret {name:?}")),
         Some(LinkState::Rotating | LinkState::Withdrawn) => {
             (false, ROTATING, format!("a new invite link is being made; then it is in Secret {name:?}"))
@@ -59,11 +59,7 @@ pub fn link_verdict(
     match state {
         Some(LinkState::Published | LinkState::Observed { .. } | LinkState::Withdrawn) => None,
         Some(LinkState::Rotating) => Some(under_way("a new invite link is being made")),
-        Some(LinkState::Failed(problem)) => {
-            let stalled = problem.kind == Kind::Terminal;
-            let (reason, message) = (problem.reason, problem.message.clone());
-            Some(Verdict { ready: false, reason, message, reconciling: !stalled, stalled })
-        }
+        Some(LinkState::Failed(problem)) => Some(Verdict::of(problem)),
         // In the middle of a pass its turn is still to come.
         None => {
             organization.spec.invite_link.as_ref()?;
@@ -74,8 +70,4 @@ pub fn link_verdict(
 
 fn under_way(message: &str) -> Verdict {
     Verdict { ready: false, reason: "Progressing", message: message.to_owned(), reconciling: true, stalled: false }
-}
-
-fn known(organization: &Organization) -> Option<&Condition> {
-    organization.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == CONDITION)
 }

@@ -1,9 +1,8 @@
 //! What an Organization's status says of the sign-up lock: its condition, there only while the lock is declared, and what it
 //! means for Ready.
 
-use super::{Verdict, as_before};
+use super::{Verdict, as_before, known};
 use crate::controller::signup_lock::LockState;
-use crate::controller::situation::Kind;
 use crate::resources::{Organization, condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -22,7 +21,7 @@ pub fn lock_condition(
     }
     let (closed, reason, message) = match state {
         // Not its turn: what was known stays.
-        None => return known(organization).cloned(),
+        None => return known(organization, CONDITION).cloned(),
         Some(LockState::Closed) => (true, "SignupClosed", "the server refuses who has no invite link".to_owned()),
         Some(LockState::RollingOut(message)) => (false, "RollingOut", message.clone()),
         Some(LockState::Observed) => (
@@ -49,11 +48,7 @@ pub fn lock_verdict(
 ) -> Option<Verdict> {
     match state {
         Some(LockState::RollingOut(message)) => Some(under_way("RollingOut", message.clone())),
-        Some(LockState::Failed(problem)) => {
-            let stalled = problem.kind == Kind::Terminal;
-            let (reason, message) = (problem.reason, problem.message.clone());
-            Some(Verdict { ready: false, reason, message, reconciling: !stalled, stalled })
-        }
+        Some(LockState::Failed(problem)) => Some(Verdict::of(problem)),
         None if is_declared(organization) => as_before(organization, CONDITION, generation),
         Some(LockState::Closed | LockState::Observed | LockState::Unsupported) | None => None,
     }
@@ -65,8 +60,4 @@ fn is_declared(organization: &Organization) -> bool {
 
 fn under_way(reason: &'static str, message: String) -> Verdict {
     Verdict { ready: false, reason, message, reconciling: true, stalled: false }
-}
-
-fn known(organization: &Organization) -> Option<&Condition> {
-    organization.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == CONDITION)
 }

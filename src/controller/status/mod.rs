@@ -10,6 +10,7 @@ pub use invite::{InviteSituation, invite_status};
 pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
 
+use crate::controller::situation::{Kind, Problem};
 use crate::resources::{HeldReason, Organization, Person, condition, reason_named};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -21,6 +22,14 @@ struct Verdict {
     message: String,
     reconciling: bool,
     stalled: bool,
+}
+
+impl Verdict {
+    fn of(problem: &Problem) -> Self {
+        let stalled = problem.kind == Kind::Terminal;
+        let (reason, message) = (problem.reason, problem.message.clone());
+        Self { ready: false, reason, message, reconciling: !stalled, stalled }
+    }
 }
 
 /// `Ready`, and `Reconciling` or `Stalled` while true, never both (kstatus).
@@ -35,12 +44,15 @@ fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i64>, 
     conditions
 }
 
+fn known<'a>(organization: &'a Organization, kind: &str) -> Option<&'a Condition> {
+    organization.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind)
+}
+
 /// In the middle of a pass what comes after the people has not had its turn: what was said of this generation stands, so
 /// that nothing flaps. None: it does not stand in the way of Ready.
 fn as_before(organization: &Organization, kind: &str, generation: Option<i64>) -> Option<Verdict> {
     let before = organization.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let known = before.iter().find(|c| c.type_ == kind && c.observed_generation == generation);
-    let Some(known) = known else {
+    let Some(known) = known(organization, kind).filter(|known| known.observed_generation == generation) else {
         let message = format!("{kind} is looked at after the people");
         return Some(Verdict { ready: false, reason: "Progressing", message, reconciling: true, stalled: false });
     };

@@ -4,7 +4,7 @@ use super::link::{LinkState, link_condition, link_verdict};
 use super::lock::{lock_condition, lock_verdict};
 use super::{Verdict, conditions, number, stalls};
 use crate::controller::signup_lock::LockState;
-use crate::controller::situation::{Kind, Problem};
+use crate::controller::situation::Problem;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::Snapshot;
@@ -84,9 +84,7 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView, ge
         return Verdict { ready: true, reason: "Suspended", message, reconciling: false, stalled: false };
     }
     if let Some(problem) = view.problem {
-        let stalled = problem.kind == Kind::Terminal;
-        let message = problem.message.clone();
-        return Verdict { ready: false, reason: problem.reason, message, reconciling: !stalled, stalled };
+        return Verdict::of(problem);
     }
     if let Some(changed) = view.target_changed {
         let name = organization.metadata.name.as_deref().unwrap_or_default();
