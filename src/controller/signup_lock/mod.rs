@@ -2,6 +2,7 @@
 //! waits for their roll-out, and believes only what the server's own forms say. Never forces a field that somebody else
 //! holds, never creates a workload, and never claims what it has not seen.
 
+mod problems;
 mod workload;
 
 use super::Context;
@@ -23,7 +24,7 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 use std::time::Duration;
-use workload::{NAMES, Rollout, Variable};
+use workload::{Rollout, Variable};
 
 /// How often a roll-out is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -177,13 +178,13 @@ impl Turn<'_> {
         objects: &mut Objects,
         ledger: &mut Ledger,
     ) -> Result<Option<String>, Halt> {
-        let found = self.read(workload).await?.ok_or_else(|| missing(workload))?;
-        let variable =
-            workload::variable(&found, &workload.container).map_err(|there| no_container(workload, &there))?;
+        let found = self.read(workload).await?.ok_or_else(|| problems::missing(workload))?;
+        let variable = workload::variable(&found, &workload.container)
+            .map_err(|there| problems::no_container(workload, &there))?;
         let ours = workload::is_managed_by(&found, &self.manager());
         let stood = matches!(&variable, Variable::Value(value) if workload::is_true(value));
         let locked = match variable {
-            Variable::ByReference => return Err(by_reference(workload).into()),
+            Variable::ByReference => return Err(problems::by_reference(workload).into()),
             Variable::Value(value) if workload::is_true(&value) => {
                 if ours {
                     entry(ledger, workload);
@@ -198,7 +199,7 @@ impl Turn<'_> {
                     let now = seconds(Timestamp::now());
                     locked.taken_out.retain(|at| now < at.0 + DAY);
                     if locked.taken_out.len() >= MOST_ROUNDS {
-                        return Err(reverted(workload).into());
+                        return Err(problems::reverted(workload).into());
                     }
                     locked.taken_out.push(Time(now));
                     locked.applied_at = None;
@@ -219,10 +220,10 @@ impl Turn<'_> {
         let began = began.and_then(|locked| locked.applied_at.as_ref());
         match workload::rollout(workload.kind, &locked) {
             Rollout::Complete => Ok(None),
-            Rollout::Failed(why) => Err(stuck(workload, &why).into()),
-            Rollout::ByHand => Err(by_hand(workload).into()),
+            Rollout::Failed(why) => Err(problems::stuck(workload, &why).into()),
+            Rollout::ByHand => Err(problems::by_hand(workload).into()),
             Rollout::UnderWay if began.is_some_and(|at| Timestamp::now() > at.0 + LONGEST_ROLLOUT) => {
-                Err(stuck(workload, "it takes longer than 10 minutes").into())
+                Err(problems::stuck(workload, "it takes longer than 10 minutes").into())
             }
             Rollout::UnderWay => Ok(Some(format!("{workload} is being rolled out"))),
         }
@@ -233,7 +234,7 @@ impl Turn<'_> {
         let failed = |error| Problem::from_client(&error, &Names::of(&self.organization.spec));
         match self.client.visitor().sign_up_state().await.map_err(failed)? {
             SignUp::Closed => Ok(()),
-            SignUp::Open => Err(open(signup)),
+            SignUp::Open => Err(problems::open(signup)),
             SignUp::Unclear => Err(Problem::transient(
                 "SignupUnclear",
                 "spec.signup.requireInvite: the server's login page and its sign-up form do not say the same; perhaps not every pod has the new environment yet"
@@ -250,14 +251,15 @@ impl Turn<'_> {
 
     /// None: there is no such workload.
     async fn read(&self, workload: &SignupWorkload) -> Result<Option<Value>, Problem> {
-        let found = self.api(workload).get_opt(&workload.name).await.map_err(|error| refused(workload, error))?;
+        let found =
+            self.api(workload).get_opt(&workload.name).await.map_err(|error| problems::refused(workload, error))?;
         Ok(found.and_then(|found| serde_json::to_value(found).ok()))
     }
 
     async fn apply(&self, workload: &SignupWorkload, object: &Value) -> Result<Value, Problem> {
         let parameters = PatchParams::apply(&self.manager());
         let applied = self.api(workload).patch(&workload.name, &parameters, &Patch::Apply(object)).await;
-        let applied = applied.map_err(|error| refused(workload, error))?;
+        let applied = applied.map_err(|error| problems::refused(workload, error))?;
         Ok(serde_json::to_value(applied).unwrap_or_default())
     }
 
@@ -303,76 +305,6 @@ fn uid(found: &Value) -> &str {
 /// The vendor's cloud, where there is no environment to set.
 fn is_cloud(host: &str) -> bool {
     ["humansignal.com", "heartex.com"].iter().any(|cloud| host == *cloud || host.ends_with(&format!(".{cloud}")))
-}
-
-fn missing(workload: &SignupWorkload) -> Problem {
-    let message =
-        format!("spec.signup.workloads: there is no {workload} in this namespace: create it, or name another");
-    Problem::transient("WorkloadMissing", message)
-}
-
-fn no_container(workload: &SignupWorkload, there: &[String]) -> Problem {
-    let (container, there) = (&workload.container, there.join(", "));
-    let message =
-        format!("spec.signup.workloads: {workload} has no container {container:?}, but {there}: name one of them");
-    Problem::stalled("ContainerMissing", message)
-}
-
-fn by_reference(workload: &SignupWorkload) -> Problem {
-    let message = format!(
-        "spec.signup.workloads: {} of {workload} is set by valueFrom: set it to \"true\" where it comes from, or take it out",
-        NAMES[0]
-    );
-    Problem::stalled("SetByReference", message)
-}
-
-fn reverted(workload: &SignupWorkload) -> Problem {
-    let message = format!(
-        "spec.signup.workloads: somebody has taken {} out of {workload} {MOST_ROUNDS} times within a day, so it is not put back: set it to \"true\" where that workload is declared, or take the workload out of this list",
-        NAMES[0]
-    );
-    Problem::stalled("Reverted", message)
-}
-
-fn stuck(workload: &SignupWorkload, why: &str) -> Problem {
-    let message = format!("spec.signup.workloads: the roll-out of {workload} does not end: {why}: look at its pods");
-    Problem::stalled("RolloutFailed", message)
-}
-
-fn by_hand(workload: &SignupWorkload) -> Problem {
-    let message = format!("spec.signup.workloads: {workload} replaces no pod by itself (OnDelete): delete its pods");
-    Problem::stalled("RolloutByHand", message)
-}
-
-fn open(signup: &Signup) -> Problem {
-    let message = if signup.workloads.is_empty() {
-        format!(
-            "spec.signup.requireInvite: people can sign up without a link: set {}=\"true\" in the environment of Label Studio, or name its workload in spec.signup.workloads",
-            NAMES[0]
-        )
-    } else {
-        "spec.signup.requireInvite: the workloads are rolled out, and yet people can sign up without a link: does spec.url lead to them, and does the container read its environment?".to_owned()
-    };
-    Problem::stalled("SignupOpen", message)
-}
-
-fn refused(workload: &SignupWorkload, error: kube::Error) -> Problem {
-    match error {
-        kube::Error::Api(status) if status.code == 403 => Problem::stalled(
-            "WorkloadForbidden",
-            format!(
-                "spec.signup.workloads: the operator may not read or patch {workload}: install the chart with signupLock.enabled=true"
-            ),
-        ),
-        kube::Error::Api(status) if status.code == 409 && status.message.contains("conflict with") => Problem::stalled(
-            "FieldConflict",
-            format!(
-                "spec.signup.workloads: somebody else keeps {} of {workload}: set it to \"true\" there, or have it left out ({})",
-                NAMES[0], status.message
-            ),
-        ),
-        error => Problem::transient("WorkloadUnreachable", format!("spec.signup.workloads: {workload}: {error}")),
-    }
 }
 
 #[cfg(test)]
