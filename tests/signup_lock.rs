@@ -4,98 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
 mod stage;
+mod stage_lock;
 
 use label_studio_harness::OpenSourceLabelStudio;
 use label_studio_simulator::Options;
 use serde_json::{Value, json};
 use stage::{Stage, condition};
+use stage_lock::{VARIABLE, generation, play_node, reconcile, restricted, set, signup, variable, workload};
 use std::time::Duration;
-
-const VARIABLE: &str = "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK";
-const SWITCH: &str = "signupLock.enabled=true";
-
-async fn set() -> Stage {
-    let mut stage = Stage::set_with(Options::default(), &[SWITCH]).await;
-    stage.start_operator();
-    stage.secret(&stage.simulator.legacy_token()).await;
-    stage
-}
-
-fn workload(kind: &str, env: &Value) -> Value {
-    let mut object = json!({
-        "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "studio"},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": "studio"}},
-            "template": {
-                "metadata": {"labels": {"app": "studio"}},
-                "spec": {"containers": [
-                    {"name": "proxy", "image": "proxy"}, {"name": "app", "image": "label-studio", "env": env}
-                ]}
-            }
-        }
-    });
-    if kind == "StatefulSet" {
-        object["spec"]["serviceName"] = json!("studio");
-    }
-    object
-}
-
-fn signup(kind: &str) -> Value {
-    json!({"signup": {"requireInvite": true, "workloads": [{"kind": kind, "name": "studio", "container": "app"}]}})
-}
-
-async fn variable(stage: &Stage, what: &str) -> Value {
-    let found = stage.get(what).await;
-    let env = found["spec"]["template"]["spec"]["containers"][1]["env"].as_array().cloned().unwrap_or_default();
-    env.into_iter().find(|entry| entry["name"] == VARIABLE).map_or(Value::Null, |entry| entry["value"].clone())
-}
-
-async fn generation(stage: &Stage, what: &str) -> i64 {
-    stage.get(what).await["metadata"]["generation"].as_i64().unwrap()
-}
-
-async fn restricted(stage: &Stage, status: &str, reason: &str) -> String {
-    let mut last = Value::Null;
-    stage
-        .until(&format!("SignupRestricted={status} {reason}"), async || {
-            last = condition(&stage.get("organization/acme").await, "SignupRestricted");
-            last["status"] == status && last["reason"] == reason
-        })
-        .await;
-    last["message"].as_str().unwrap().to_owned()
-}
-
-/// One round of what a node does: runs what is to run, and ends what is to end. True if a pod was started.
-async fn play_node(stage: &Stage) -> bool {
-    let pods = stage.get("pods").await["items"].as_array().cloned().unwrap();
-    let mut started = false;
-    for pod in pods {
-        let name = pod["metadata"]["name"].as_str().unwrap();
-        if pod["metadata"].get("deletionTimestamp").is_some() {
-            stage.kubectl(&["delete", "pod", name, "--grace-period=0", "--force", "--ignore-not-found"], "").await;
-        } else if pod["status"]["phase"] == "Pending" {
-            let ready = json!({"status": {
-                "phase": "Running",
-                "conditions": [
-                    {"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}
-                ]
-            }});
-            let patch = ["patch", "pod", name, "--subresource=status", "--type=merge", "-p", &ready.to_string()];
-            stage.kubectl(&patch, "").await;
-            started = true;
-        }
-    }
-    started
-}
-
-async fn reconcile(stage: &Stage, value: &str) {
-    let annotation = format!("labelstudio.rs/reconcile={value}");
-    stage.kubectl(&["annotate", "--overwrite", "organization/acme", &annotation], "").await;
-    stage
-        .until("a pass", async || stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == value)
-        .await;
-}
 
 #[tokio::test]
 async fn declared_is_rolled_out_and_really_refused_and_back_again_on_real_label_studio() {
