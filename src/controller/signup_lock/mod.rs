@@ -121,15 +121,21 @@ impl Turn<'_> {
         if self.organization.spec.mode == crate::resources::Mode::Observe {
             return Ok(Outcome { state: declared.map(|_| LockState::Observed), next: None });
         }
-        self.give_back(declared, ledger).await?;
-        let Some(signup) = declared else { return Ok(Outcome::default()) };
+        let mut ended = self.give_back(declared, ledger).await;
+        let Some(signup) = declared else { return Ok(ended.map(|()| Outcome::default())?) };
         if is_cloud(self.client.base_url().host()) {
             return Ok(Outcome { state: Some(LockState::Unsupported), next: None });
         }
         let mut waits = None;
         for workload in &signup.workloads {
-            waits = waits.or(self.close(workload, objects, ledger).await?);
+            match self.close(workload, objects, ledger).await {
+                Ok(waiting) => waits = waits.or(waiting),
+                // The others are closed all the same.
+                Err(Halt::Failed(problem)) => ended = ended.and(Err(problem)),
+                Err(forgotten @ Halt::Forgotten(_)) => return Err(forgotten),
+            }
         }
+        ended?;
         if let Some(message) = waits {
             return Ok(Outcome { state: Some(LockState::RollingOut(message)), next: Some(LOOK_AGAIN) });
         }
@@ -143,7 +149,7 @@ impl Turn<'_> {
     }
 
     /// Lets go of workloads that are not declared any more.
-    async fn give_back(&self, declared: Option<&Signup>, ledger: &mut Ledger) -> Result<(), Halt> {
+    async fn give_back(&self, declared: Option<&Signup>, ledger: &mut Ledger) -> Result<(), Problem> {
         let stays = |locked: &LockedWorkload| {
             declared.is_some_and(|signup| signup.workloads.iter().any(|workload| workload.is_same(&locked.workload)))
         };
@@ -155,7 +161,7 @@ impl Turn<'_> {
             } else if let Err(problem) = self.let_go(&locked.workload).await {
                 // The others are given back all the same; none of them is forgotten.
                 left.push(locked);
-                ended = Err(problem.into());
+                ended = Err(problem);
             }
         }
         ledger.signup = left;
