@@ -1,4 +1,5 @@
-//! Where one workload of several fails: the others have their way, and nothing is forgotten.
+//! Where one workload of several fails, or its pods never come up: the others have their way, nothing is forgotten, and it goes on
+//! by itself once it can.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
@@ -7,7 +8,9 @@ mod stage_lock;
 
 use serde_json::{Value, json};
 use stage::{Stage, condition};
-use stage_lock::{generation, named, reconcile, restricted, set, variable};
+use stage_lock::{
+    VARIABLE, generation, named, play_node, reconcile, restricted, set, set_with, signup, variable, workload,
+};
 
 /// The Organization closes these Deployments.
 fn closes(stage: &Stage, names: &[&str]) -> Value {
@@ -87,4 +90,32 @@ async fn one_that_is_missing_leaves_none_of_the_others_open() {
     let message = restricted(&stage, "False", "WorkloadForbidden").await;
     assert!(message.contains("Deployment \"web\""), "{message}");
     assert_eq!(variable(&stage, "deployment/late").await, "true");
+}
+
+/// Kubernetes sets no deadline there, whoever set the variable.
+#[tokio::test]
+async fn a_stateful_set_that_hangs_is_told_of_and_goes_on_by_itself_when_its_pods_come_up() {
+    let theirs = json!([{"name": VARIABLE, "value": "true"}]);
+    for env in [json!([]), theirs] {
+        let stage = set_with(&[("LABEL_STUDIO_OPERATOR_LONGEST_ROLLOUT_MS", "1000")]).await;
+        stage.simulator.set_signup_closed(true);
+        stage.apply(&workload("StatefulSet", &env)).await;
+        if env == json!([]) {
+            // What is rolled out then is the variable; else it is the first pod.
+            stage.until("the first pod", async || play_node(&stage).await).await;
+        }
+        stage.apply(&stage.organization(signup("StatefulSet"))).await;
+        restricted(&stage, "False", "RollingOut").await;
+        let organization = stage.ready("organization/acme", "False", "RolloutFailed").await;
+        let message = condition(&organization, "Stalled")["message"].clone();
+        let message = message.as_str().unwrap();
+        assert!(message.contains("StatefulSet \"studio\"") && message.contains("longer than 1s"), "{message}");
+        stage
+            .until("the roll-out", async || {
+                play_node(&stage).await;
+                condition(&stage.get("organization/acme").await, "SignupRestricted")["status"] == "True"
+            })
+            .await;
+        stage.ready("organization/acme", "True", "Reconciled").await;
+    }
 }

@@ -35,6 +35,8 @@ pub struct Arguments {
     roster_fresh_ms: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_START_SPREAD_MS", default_value_t = 60_000)]
     start_spread_ms: u64,
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_LONGEST_ROLLOUT_MS", default_value_t = 600_000)]
+    longest_rollout_ms: u64,
 }
 
 #[derive(Clone, clap::ValueEnum)]
@@ -53,6 +55,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         mail_settle_ms,
         roster_fresh_ms,
         start_spread_ms,
+        longest_rollout_ms,
     } = arguments;
     let filter = EnvFilter::try_new(&log).with_context(|| format!("--log {log:?} is not a filter"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -71,6 +74,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         mail_settle: Duration::from_millis(mail_settle_ms),
         roster_fresh: Duration::from_millis(roster_fresh_ms),
         start_spread: Duration::from_millis(start_spread_ms),
+        longest_rollout: Duration::from_millis(longest_rollout_ms),
         stop_within: Duration::from_secs(10),
     };
     // One provider for kube and for the client of Label Studio, before either makes a connection.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub roster_fresh: Duration,
     /// Over how long the passes of a start are spread when nothing is new.
     pub start_spread: Duration,
+    /// How long a roll-out may take where Kubernetes sets no deadline of its own.
+    pub longest_rollout: Duration,
     /// How long a pass in flight may take to end after the stop signal.
     pub stop_within: Duration,
 }

@@ -3,6 +3,7 @@
 //! holds, never creates a workload, and never claims what it has not seen.
 
 mod problems;
+mod under_way;
 mod workload;
 
 use super::Context;
@@ -24,14 +25,13 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 use std::time::Duration;
+use under_way::UnderWay;
 use workload::{Rollout, Variable};
 
 /// How often a roll-out is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How often something that may pass by itself is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-/// How long one may take where Kubernetes sets no deadline of its own (a StatefulSet).
-const LONGEST_ROLLOUT: SignedDuration = SignedDuration::from_mins(10);
 /// So often within a day it is put back where somebody takes it out; then it is theirs to settle.
 const MOST_ROUNDS: usize = 3;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -57,9 +57,13 @@ pub struct Outcome {
     pub next: Option<Duration>,
 }
 
-/// The outcome of before, as long as nothing can have changed it but somebody whom the next reading of everything finds.
+/// What is kept from pass to pass.
 #[derive(Default)]
-pub struct Kept(Option<(String, Boottime, Outcome)>);
+pub struct Kept {
+    /// The outcome of before, as long as nothing can have changed it but somebody whom the next reading of everything finds.
+    settled: Option<(String, Boottime, Outcome)>,
+    under_way: UnderWay,
+}
 
 pub struct Turn<'a> {
     pub context: &'a Context,
@@ -78,7 +82,7 @@ pub async fn keep_lock(
     ledger: &mut Ledger,
 ) -> Result<Outcome, Forgotten> {
     let cause = turn.cause();
-    if let Some((before, at, outcome)) = &kept.0
+    if let Some((before, at, outcome)) = &kept.settled
         && *before == cause
         && *at >= turn.begun
         && outcome.next.is_none_or(|next| at.elapsed() < next)
@@ -87,7 +91,7 @@ pub async fn keep_lock(
         return Ok(Outcome { next, ..outcome.clone() });
     }
     let at = Boottime::now();
-    let outcome = match turn.settle(objects, ledger).await {
+    let outcome = match turn.settle(&mut kept.under_way, objects, ledger).await {
         Ok(outcome) => outcome,
         Err(Halt::Failed(problem)) => {
             tracing::info!(reason = problem.reason, message = problem.message, "sign-up is not as declared");
@@ -99,7 +103,7 @@ pub async fn keep_lock(
         Err(Halt::Forgotten(forgotten)) => return Err(forgotten),
     };
     // Cut short by an edit: it has its turn in the next pass.
-    kept.0 = (outcome.next != Some(Duration::ZERO)).then(|| (cause, at, outcome.clone()));
+    kept.settled = (outcome.next != Some(Duration::ZERO)).then(|| (cause, at, outcome.clone()));
     Ok(outcome)
 }
 
@@ -116,19 +120,25 @@ impl From<Problem> for Halt {
 }
 
 impl Turn<'_> {
-    async fn settle(&self, objects: &mut Objects, ledger: &mut Ledger) -> Result<Outcome, Halt> {
+    async fn settle(
+        &self,
+        under_way: &mut UnderWay,
+        objects: &mut Objects,
+        ledger: &mut Ledger,
+    ) -> Result<Outcome, Halt> {
         let declared = self.organization.spec.signup.as_ref().filter(|signup| signup.require_invite);
         if self.organization.spec.mode == crate::resources::Mode::Observe {
             return Ok(Outcome { state: declared.map(|_| LockState::Observed), next: None });
         }
         let mut ended = self.give_back(declared, ledger).await;
+        under_way.retain(declared.map(|signup| signup.workloads.as_slice()).unwrap_or_default());
         let Some(signup) = declared else { return Ok(ended.map(|()| Outcome::default())?) };
         if is_cloud(self.client.base_url().host()) {
             return Ok(Outcome { state: Some(LockState::Unsupported), next: None });
         }
         let mut waits = None;
         for workload in &signup.workloads {
-            match self.close(workload, objects, ledger).await {
+            match self.close(workload, under_way, objects, ledger).await {
                 Ok(waiting) => waits = waits.or(waiting),
                 // The others are closed all the same.
                 Err(Halt::Failed(problem)) => ended = ended.and(Err(problem)),
@@ -181,6 +191,7 @@ impl Turn<'_> {
     async fn close(
         &self,
         workload: &SignupWorkload,
+        under_way: &mut UnderWay,
         objects: &mut Objects,
         ledger: &mut Ledger,
     ) -> Result<Option<String>, Halt> {
@@ -220,18 +231,25 @@ impl Turn<'_> {
         };
         if stood && self.is_proved() {
             // Every pod has it; what is rolled out now is somebody else's change, and the server is asked anyway.
+            under_way.ended(workload);
             return Ok(None);
         }
-        let began = ledger.signup.iter().find(|known| known.workload.is_same(workload));
-        let began = began.and_then(|locked| locked.applied_at.as_ref());
-        match workload::rollout(workload.kind, &locked) {
+        let rollout = workload::rollout(workload.kind, &locked);
+        if rollout != Rollout::UnderWay {
+            under_way.ended(workload);
+        }
+        match rollout {
             Rollout::Complete => Ok(None),
             Rollout::Failed(why) => Err(problems::stuck(workload, &why).into()),
             Rollout::ByHand => Err(problems::by_hand(workload).into()),
-            Rollout::UnderWay if began.is_some_and(|at| Timestamp::now() > at.0 + LONGEST_ROLLOUT) => {
-                Err(problems::stuck(workload, "it takes longer than 10 minutes").into())
+            Rollout::UnderWay => {
+                let generation = locked["metadata"]["generation"].as_i64().unwrap_or_default();
+                let longest = self.context.settings.longest_rollout;
+                if under_way.since(workload, generation) > longest {
+                    return Err(problems::slow(workload, longest).into());
+                }
+                Ok(Some(format!("{workload} is being rolled out")))
             }
-            Rollout::UnderWay => Ok(Some(format!("{workload} is being rolled out"))),
         }
     }
 

@@ -4,6 +4,7 @@ use super::MOST_ROUNDS;
 use super::workload::NAMES;
 use crate::controller::situation::Problem;
 use crate::resources::{Signup, SignupWorkload};
+use std::time::Duration;
 
 pub fn missing(workload: &SignupWorkload) -> Problem {
     let message =
@@ -37,6 +38,10 @@ pub fn reverted(workload: &SignupWorkload) -> Problem {
 pub fn stuck(workload: &SignupWorkload, why: &str) -> Problem {
     let message = format!("spec.signup.workloads: the roll-out of {workload} does not end: {why}: look at its pods");
     Problem::stalled("RolloutFailed", message)
+}
+
+pub fn slow(workload: &SignupWorkload, longest: Duration) -> Problem {
+    stuck(workload, &format!("it takes longer than {longest:?}"))
 }
 
 pub fn by_hand(workload: &SignupWorkload) -> Problem {
