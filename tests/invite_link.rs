@@ -135,6 +135,33 @@ async fn without_the_right_it_says_which_switch_of_the_chart_grants_it() {
 }
 
 #[tokio::test]
+async fn a_secret_that_may_not_be_deleted_any_more_says_how_to_end_it_and_both_ways_do() {
+    for by_hand in [true, false] {
+        let mut stage = play(Options::default()).await;
+        stage.plane.operator_kubeconfig_with(&stage.namespace, &[]).await.unwrap();
+        stage.apply(&stage.organization(json!({}))).await;
+        let organization = stage.ready("organization/acme", "False", "SecretForbidden").await;
+        let message = condition(&organization, "Stalled")["message"].as_str().unwrap().to_owned();
+        for word in ["Secret \"invite-link\"", "inviteLink.enabled=true", "delete it by hand"] {
+            assert!(message.contains(word), "{message}");
+        }
+        assert!(condition(&organization, "InviteLinkPublished").is_null(), "{organization:#}");
+        if by_hand {
+            // What an operator that did not make it knows of it stands in status.
+            stage.operator().kill_hard().unwrap();
+            stage.start_operator();
+            stage.delete("secret/invite-link").await;
+        } else {
+            stage.plane.operator_kubeconfig_with(&stage.namespace, RIGHTS).await.unwrap();
+        }
+        let organization = stage.ready("organization/acme", "True", "Reconciled").await;
+        assert!(secret(&stage, "invite-link").await.is_none());
+        assert!(organization["status"]["inviteLink"].is_null(), "{organization:#}");
+        assert_eq!(resets(&stage), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_the_server_refuses_blocks_nobody_and_is_not_asked_again_and_again() {
     let mut stage = Stage::set_with(Options::default(), RIGHTS).await;
     stage.start_operator();

@@ -154,6 +154,15 @@ impl LinkSecrets {
         let namespace = &self.namespace;
         let secret = format!("spec.inviteLink: Secret {name:?} in namespace {namespace:?}");
         match code(error) {
+            // Whoever declared it has withdrawn it already: only the Secret's end settles it.
+            403 if what == "delete" => {
+                let message = format!(
+                    "{secret}: the operator may not delete it, though it is not to hold the invite link any more: set \
+                     inviteLink.enabled=true in the values of its chart until it is gone, or delete it by hand; it is \
+                     looked at again within a minute"
+                );
+                Problem::stalled("SecretForbidden", message)
+            }
             403 => {
                 let message = format!(
                     "{secret}: the operator may not {what} it: set inviteLink.enabled=true in the values of its chart, \
