@@ -123,7 +123,7 @@ impl Server {
             requests_per_second: f64::from(spec.rate_limit.requests_per_second),
             burst: u32::try_from(spec.rate_limit.burst).unwrap_or(1),
         };
-        let names = Names::of(spec);
+        let names = Names { token_end: connection.token.expires_at(), ..Names::of(spec) };
         let member = organization.uid().unwrap_or_else(|| organization.name_any());
         let budget = Budget { paces: paces.clone(), organization: member, limit };
         let client = Client::with_budget(connection, budget).map_err(|error| Problem::from_client(&error, &names))?;

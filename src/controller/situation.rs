@@ -3,6 +3,7 @@
 use crate::engine::observe::Unobserved;
 use crate::label_studio::{Class, Error, Reach};
 use crate::resources::{KeyRef, OrganizationSpec, SecretKeyRef};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// Why an Organization cannot act.
@@ -36,6 +37,8 @@ pub struct Names {
     pub secret: String,
     /// Where further certificates come from, if from anywhere.
     pub authority: Option<String>,
+    /// When the token ends by its own words, if it says so.
+    pub token_end: Option<Timestamp>,
 }
 
 impl Names {
@@ -46,7 +49,12 @@ impl Names {
             let secret = secret_name.as_ref().map(|name| format!("key {key:?} of Secret {name:?}"));
             secret.or_else(|| config_map_name.as_ref().map(|name| format!("key {key:?} of ConfigMap {name:?}")))
         });
-        Self { url: spec.url.clone(), secret: format!("key {key:?} of Secret {name:?}"), authority }
+        Self { url: spec.url.clone(), secret: format!("key {key:?} of Secret {name:?}"), authority, token_end: None }
+    }
+
+    /// Only where the server refuses the token as well: the clock here may be the wrong one.
+    fn ended(&self) -> Option<Timestamp> {
+        self.token_end.filter(|end| *end <= Timestamp::now())
     }
 }
 
@@ -87,7 +95,7 @@ impl Problem {
     }
 
     pub fn from_client(error: &Error, names: &Names) -> Self {
-        let Names { url, secret, authority } = names;
+        let Names { url, secret, authority, .. } = names;
         let (kind, reason) = match error {
             Error::Unreachable { reason, .. } => match reason {
                 Reach::Tls => (Kind::Terminal, "TlsFailed"),
@@ -111,6 +119,9 @@ impl Problem {
             },
         };
         let remedy = match reason {
+            "Unauthorized" if let Some(end) = names.ended() => {
+                format!(": the token in {secret} ended at {end}; create another one in Label Studio and put it there")
+            }
             "Unauthorized" => format!(": the server refuses the token in {secret}; put a valid one there"),
             "Forbidden" => format!(": the token in {secret} may not do this; it takes an Owner or Administrator"),
             "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check spec.url {url:?}"),

@@ -163,6 +163,12 @@ fn authenticated(
     let ends_soon = view.token_expires_at.filter(|end| *end < now + SOON);
     let (reason, message) = match (view.problem.filter(|_| !signed_in), ends_soon) {
         (Some(problem), _) => (problem.reason, problem.message.clone()),
+        (None, Some(end)) if end <= now => (
+            "TokenExpiresSoon",
+            format!(
+                "by the clock here the token ended at {end}, and the server takes it still: look at both clocks, or make a new token and put it into the Secret of spec.credentials.secretRef"
+            ),
+        ),
         (None, Some(end)) => (
             "TokenExpiresSoon",
             format!("the token ends at {end}: make a new one and put it into the Secret of spec.credentials.secretRef"),

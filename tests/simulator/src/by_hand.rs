@@ -99,6 +99,11 @@ impl Simulator {
         self.shared.state().tokens.expire_access();
     }
 
+    /// The server's clock goes wrong: it judges tokens by it, and writes it into new ones. Below zero: behind.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.shared.state().tokens.clock_ahead = seconds;
+    }
+
     pub fn enable_tokens(&self, legacy: bool, personal: bool) {
         let mut state = self.shared.state();
         state.tokens.legacy_enabled = legacy;

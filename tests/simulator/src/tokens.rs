@@ -4,7 +4,7 @@
 use crate::options::Options;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) struct Tokens {
     pub personal_life: Duration,
     pub legacy_enabled: bool,
     pub personal_enabled: bool,
+    /// How far the server's clock is ahead of everybody else's, in seconds; below zero: behind.
+    pub clock_ahead: i64,
 }
 
 /// Why a refresh is refused, in the server's own words.
@@ -64,7 +66,12 @@ impl Tokens {
             personal_life: options.personal_access_token_life,
             legacy_enabled: options.legacy_tokens_enabled,
             personal_enabled: options.personal_tokens_enabled,
+            clock_ahead: 0,
         }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now().saturating_add(SignedDuration::from_secs(self.clock_ahead)).unwrap_or(Timestamp::MAX)
     }
 
     /// There is always one per user, made when somebody first asks.
@@ -94,12 +101,12 @@ impl Tokens {
 
     /// One personal token per user may live at a time.
     pub(crate) fn live_personal(&self, user: u64) -> Option<&PersonalToken> {
-        let now = Timestamp::now();
+        let now = self.now();
         self.personal.iter().rev().find(|t| t.user == user && !t.blacklisted && t.expires_at > now)
     }
 
     pub(crate) fn create_personal(&mut self, user: u64) -> PersonalToken {
-        let created_at = Timestamp::now();
+        let created_at = self.now();
         let expires_at = created_at.saturating_add(self.personal_life).unwrap_or(Timestamp::MAX);
         let token = PersonalToken {
             token: jwt("refresh", user, created_at, expires_at),
@@ -120,7 +127,7 @@ impl Tokens {
         if found.blacklisted {
             return Err(Refused::Blacklisted);
         }
-        if found.expires_at <= Timestamp::now() {
+        if found.expires_at <= self.now() {
             return Err(Refused::Invalid);
         }
         let user = found.user;
@@ -128,7 +135,7 @@ impl Tokens {
     }
 
     pub(crate) fn create_access(&mut self, user: u64) -> String {
-        let now = Timestamp::now();
+        let now = self.now();
         let end = now.saturating_add(self.access_life).unwrap_or(Timestamp::MAX);
         self.access.retain(|_, (_, until)| *until > now.as_millisecond());
         let token = jwt("access", user, now, end);
@@ -138,7 +145,7 @@ impl Tokens {
 
     pub(crate) fn user_of_access(&self, token: &str) -> Option<u64> {
         let (user, until) = self.access.get(token)?;
-        (*until > Timestamp::now().as_millisecond()).then_some(*user)
+        (*until > self.now().as_millisecond()).then_some(*user)
     }
 
     /// Whole, or without its signature as the list shows it. False: none such is alive.
