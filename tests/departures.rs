@@ -8,6 +8,7 @@ mod stage;
 use label_studio_simulator::{MemberState, Options};
 use serde_json::json;
 use stage::{Stage, condition, person};
+use std::time::Duration;
 
 async fn with_people(names: &[&str]) -> Stage {
     people(Stage::play(Options::default()).await, names).await
@@ -117,6 +118,26 @@ async fn deleting_the_organization_first_removes_nobody() {
     assert_eq!(stage.simulator.journal().writes().len(), 0);
 }
 
+/// A GitOps tool that prunes deletes the manifests of people as well, and mostly first.
+#[tokio::test]
+async fn everything_pruned_at_once_removes_nobody_and_ends() {
+    let stage = with_people(&["ada", "alan"]).await;
+    stage.apply(&Stage::invite("more", "Annotator", &["grace@example.com"])).await;
+    stage.ready("userinvite/more", "True", "Reconciled").await;
+    stage.simulator.clear_journal();
+    stage.kubectl(&["delete", "userinvites", "--all", "--wait=false"], "").await;
+    stage.kubectl(&["delete", "organizations", "--all", "--wait=false"], "").await;
+    for kind in ["userinvites", "organizations"] {
+        stage.until("all is gone", async || stage.get(kind).await["items"] == json!([])).await;
+    }
+    let asked = stage.simulator.journal().len();
+    tokio::time::sleep(Duration::from_secs(35)).await; // nothing is awaited: the grace of 30 s has to pass without anything
+    assert_eq!((role(&stage, "ada"), role(&stage, "alan")), ("AN".to_owned(), "AN".to_owned()));
+    let journal = stage.simulator.journal();
+    assert_eq!((journal.writes().len(), journal.len()), (0, asked), "{journal:#?}");
+    assert_eq!(stage.simulator.mails_to("grace@example.com"), 1);
+}
+
 #[tokio::test]
 async fn deleting_the_whole_namespace_removes_nobody_and_ends() {
     // In a namespace of its own: rights that are deleted with the namespace could not end it.
@@ -166,7 +187,7 @@ async fn killed_at_any_point_of_the_hand_over_nobody_is_forgotten() {
     for n in 0..12_u64 {
         stage.kubectl(&["delete", &format!("userinvite/one-{n:02}"), "--wait=false"], "").await;
         // The point of the kill, not a wait: from before the event to after the finalizer.
-        tokio::time::sleep(std::time::Duration::from_millis(n * 20)).await;
+        tokio::time::sleep(Duration::from_millis(n * 20)).await;
         stage.operator().kill_hard().unwrap();
         stage.start_operator();
         stage.operator().wait_for_line("caches in sync", stage::SOON).await.unwrap();
