@@ -168,12 +168,18 @@ async fn at_fourteen_a_second_a_server_that_allows_fifteen_never_complains() {
 }
 
 #[tokio::test]
-async fn a_server_that_complains_is_left_alone_as_long_as_it_asks() {
+async fn a_server_that_complains_is_left_alone_as_long_as_it_asks_or_for_a_second() {
+    for retry_after in [Some(1), None] {
+        complains(retry_after).await;
+    }
+}
+
+async fn complains(retry_after: Option<u64>) {
     let simulator = simulator(Options::enterprise()).await;
     let paces = Paces::new();
     let pace = paces.of("s", "a", Limit { requests_per_second: 1000.0, burst: 10 });
     let client = client(&simulator, simulator.legacy_token(), pace);
-    simulator.fault(Fault::any(FaultKind::Status429 { retry_after: Some(1) }));
+    simulator.fault(Fault::any(FaultKind::Status429 { retry_after }));
     let begun = Boottime::now();
     let (first, second) = tokio::join!(client.whoami(), async {
         tokio::time::sleep(Duration::from_millis(200)).await;

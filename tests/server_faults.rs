@@ -6,7 +6,7 @@
 mod stage;
 
 use label_studio_harness::ControlPlane;
-use label_studio_simulator::{Edition, Fault, FaultKind, Options, Simulator};
+use label_studio_simulator::{Edition, Fault, FaultKind, Options, RateLimit, Simulator, Superfluous, Switches};
 use serde_json::{Value, json};
 use stage::{Stage, condition, person};
 
@@ -86,6 +86,62 @@ async fn a_refused_invitation_holds_the_newcomers_and_nobody_else() {
         .until("another look", async || stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == "1")
         .await;
     assert_eq!((tries, stage.simulator.journal().count("POST", "/api/invite/send-email")), (1, 1), "left alone");
+}
+
+/// An administrator was a moment quicker, and this server does not show open invitations.
+#[tokio::test]
+async fn an_invitation_that_exists_already_is_a_refusal_of_that_one_and_no_second_mail() {
+    let switches = Switches {
+        open_invitations_listed: false,
+        invite_already_invited: Superfluous::Conflict,
+        ..Switches::default()
+    };
+    let stage = Stage::play(Options { switches, ..Options::default() }).await;
+    stage.simulator.invite_by_hand("ada@example.com", "AN");
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com", "new@example.com"])).await;
+    let invite = stage.ready("userinvite/people", "False", "Failed").await;
+    let ada = person(&invite, "ada@example.com");
+    assert!(ada["message"].as_str().unwrap().contains("409"), "{ada}");
+    assert_eq!(person(&invite, "new@example.com")["state"], "Invited");
+    for email in ["ada@example.com", "new@example.com"] {
+        assert_eq!(stage.simulator.mails_to(email), 1, "{email}");
+    }
+    assert_eq!(stage.simulator.journal().count("POST", "/api/invite/send-email"), 2, "not again and again");
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    // It is accepted, and so the person is there.
+    stage.simulator.accept_invitation("ada@example.com").unwrap();
+    reconcile(&stage, "1").await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+}
+
+/// With and without a word of when to come back.
+#[tokio::test]
+async fn a_server_that_is_too_busy_is_asked_later_and_nobody_is_mailed_twice() {
+    for retry_after in [Some(1), None] {
+        let switches = Switches { retry_after, ..Switches::default() };
+        let rate_limit = Some(RateLimit { requests_per_second: 3 });
+        let stage = Stage::play(Options { switches, rate_limit, ..Options::default() }).await;
+        stage.simulator.seed_members(20, "AN");
+        let emails: Vec<String> = (0..20).map(|n| format!("person{n:05}@example.com")).collect();
+        let mut emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+        emails.push("new@example.com");
+        stage.apply(&Stage::invite("people", "Reviewer", &emails)).await;
+        stage
+            .until("the work to be done", async || {
+                for what in ["organization/acme", "userinvite/people"] {
+                    let object = stage.get(what).await;
+                    assert!(condition(&object, "Stalled").is_null(), "{object:#}");
+                }
+                !stage.simulator.mails().is_empty()
+                    && stage.simulator.member("person00019@example.com").unwrap().role == "RE"
+            })
+            .await;
+        stage.ready("userinvite/people", "True", "Reconciled").await;
+        let journal = stage.simulator.journal();
+        assert!(journal.too_many_requests() > 0, "it was never too busy");
+        let done = journal.writes().into_iter().filter(|write| write.status != Some(429)).count();
+        assert_eq!((done, stage.simulator.mails().len()), (21, 1), "{:#?}", journal.counts_by_kind());
+    }
 }
 
 #[tokio::test]

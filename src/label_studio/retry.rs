@@ -16,6 +16,8 @@ const MORE_READS: u32 = 3;
 const MORE_WRITES: u32 = 2;
 const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(5);
+/// After a 429 that does not say for how long: limits count by the second, so sooner would only be one too many again.
+const TOO_MANY: Duration = Duration::from_secs(1);
 /// A longer `Retry-After` is the caller's to schedule.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -80,10 +82,12 @@ impl Client {
 
     /// What the server asks for, else what chance gives. After a 429 everybody on the bucket waits as long.
     fn wait_after(&self, error: &Error, tried: u32) -> Duration {
-        let wait = error.retry_after().unwrap_or_else(|| backoff(tried, fastrand::f64()));
-        if is_too_many(error) {
-            self.pace().pause(wait);
+        let chance = || backoff(tried, fastrand::f64());
+        if !is_too_many(error) {
+            return error.retry_after().unwrap_or_else(chance);
         }
+        let wait = error.retry_after().unwrap_or_else(|| chance().max(TOO_MANY));
+        self.pace().pause(wait);
         wait
     }
 
