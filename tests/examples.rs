@@ -4,27 +4,36 @@
 
 mod stage;
 
-use label_studio_harness::{RunFolder, checkout};
-use label_studio_simulator::Options;
+use label_studio_harness::{Authority, RunFolder, TlsFront, checkout};
+use label_studio_simulator::{Options, OrganizationSeed};
 use serde_json::Value;
-use stage::Stage;
+use stage::{Stage, condition, person};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Where the examples expect Label Studio: the simulator's usual address.
-const EXAMPLE_URL: &str = "http://127.0.0.1:8089";
+/// Where the examples say that Label Studio is.
+const URLS: [&str; 3] = ["http://127.0.0.1:8089", "https://app.humansignal.com", "https://label-studio.corp.example"];
 
 #[tokio::test]
 async fn every_example_is_applied_and_becomes_ready() {
     let mut folders = BTreeMap::new();
     find(&checkout().join("examples"), &mut folders);
     let names: BTreeSet<&str> = folders.keys().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
-    for known in ["quickstart", "observe", "offboarding", "on-prem"] {
+    for known in ["quickstart", "observe", "offboarding", "on-prem", "open-source", "cloud", "air-gapped"] {
         assert!(names.contains(known), "examples/{known} is gone from {names:?}");
     }
     for (folder, files) in folders {
         println!("{}", folder.display());
-        play(&folder, &files).await;
+        let texts: BTreeMap<String, String> = files
+            .iter()
+            .map(|file| {
+                (file.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(file).unwrap())
+            })
+            .collect();
+        for (file, text) in &texts {
+            assert!(text.starts_with("# "), "{}/{file} does not say what it shows", folder.display());
+        }
+        play(folder.file_name().unwrap().to_str().unwrap(), &texts).await;
     }
 }
 
@@ -40,51 +49,105 @@ fn find(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<PathBuf>>) {
     }
 }
 
+/// The server that an example is about, and the switches of the chart that it takes.
+fn server(example: &str) -> (Options, &'static [&'static str]) {
+    match example {
+        "on-prem" => {
+            (Options { empty: true, ..Options::default() }, &["bootstrap.enabled=true", "inviteLink.enabled=true"])
+        }
+        "open-source" => (Options { signup_closed: true, ..Options::community() }, &["inviteLink.enabled=true"]),
+        "cloud" => {
+            let organization = OrganizationSeed { id: 4711, ..OrganizationSeed::default() };
+            (Options { organization, ..Options::default() }, &[])
+        }
+        _ => (Options::default(), &[]),
+    }
+}
+
+/// Status and reason of Ready, of each UserInvite and of the Organization.
+fn ends(example: &str) -> ((&'static str, &'static str), &'static str) {
+    match example {
+        "observe" => (("False", "ObserveOnly"), "Observing"),
+        // One of the two has not signed up.
+        "open-source" => (("True", "Held"), "Reconciled"),
+        _ => (("True", "Reconciled"), "Reconciled"),
+    }
+}
+
 /// `kubectl apply -f FOLDER`, as a reader of the examples does it, but for the address of Label Studio.
-async fn play(folder: &Path, files: &[PathBuf]) {
-    let empty = folder.ends_with("examples/on-prem");
-    let switches = ["bootstrap.enabled=true", "inviteLink.enabled=true"];
-    let switches = if empty { switches.as_slice() } else { &[] };
-    let mut stage = Stage::set_with(Options { empty, ..Options::default() }, switches).await;
+async fn play(example: &str, texts: &BTreeMap<String, String>) {
+    let (options, switches) = server(example);
+    let empty = options.empty;
+    let mut stage = Stage::set_with(options, switches).await;
     stage.start_operator();
     if !empty {
-        // Who leaves in examples/offboarding was there.
+        stage.secret(&stage.simulator.personal_access_token()).await;
+        // Who leaves in examples/offboarding, and who has signed up in examples/open-source.
         stage.simulator.add_member("charles@example.com", "RE");
-        stage.secret(&stage.simulator.legacy_token()).await;
+        stage.simulator.add_member("ada@example.com", "AN");
     }
+    let (url, _front) = if example == "air-gapped" { behind_tls(&stage).await } else { (stage.simulator.url(), None) };
     let copies = RunFolder::new("examples").unwrap();
-    for file in files {
-        let text = std::fs::read_to_string(file).unwrap().replace(EXAMPLE_URL, &stage.simulator.url());
-        std::fs::write(copies.file(file.file_name().unwrap()), text).unwrap();
+    for (file, text) in texts {
+        let text = URLS.iter().fold(text.clone(), |text, expected| text.replace(expected, &url));
+        std::fs::write(copies.file(file), text).unwrap();
     }
     let copies = copies.path().to_str().unwrap();
     let arguments = ["--namespace", &stage.namespace, "apply", "-o", "name", "-f", copies];
     let applied = stage.plane.kubectl().run(&arguments, "").await.unwrap();
-    assert!(applied.code == 0 && applied.stderr.is_empty(), "{}: {}", folder.display(), applied.stderr);
+    assert!(applied.code == 0 && applied.stderr.is_empty(), "{example}: {}", applied.stderr);
 
-    let observe = folder.ends_with("examples/observe");
     let (organizations, invites) = (names(&stage, "organizations").await, names(&stage, "userinvites").await);
-    assert!(!organizations.is_empty() && (empty || !invites.is_empty()), "{} shows nothing", folder.display());
+    assert!(!organizations.is_empty() && (empty || !invites.is_empty()), "{example} shows nothing");
     let secrets = applied.stdout.lines().filter(|line| line.starts_with("secret/")).count();
     assert_eq!(applied.stdout.lines().count(), organizations.len() + invites.len() + secrets, "{}", applied.stdout);
+    let ((status, of_people), of_organization) = ends(example);
     for name in &invites {
-        let (status, reason) = if observe { ("False", "ObserveOnly") } else { ("True", "Reconciled") };
-        stage.ready(&format!("userinvite/{name}"), status, reason).await;
+        stage.ready(&format!("userinvite/{name}"), status, of_people).await;
     }
     for name in &organizations {
-        let reason = if observe { "Observing" } else { "Reconciled" };
-        stage.ready(&format!("organization/{name}"), "True", reason).await;
+        stage.ready(&format!("organization/{name}"), "True", of_organization).await;
     }
-    if observe {
-        assert_eq!(stage.simulator.journal().writes().len(), 0);
-    }
-    if empty {
-        assert_eq!(stage.simulator.members().len(), 1);
-        let link = stage.get("secret/invite-link").await;
-        assert!(link["data"]["url"].as_str().is_some_and(|url| !url.is_empty()));
-    }
-    if folder.ends_with("examples/offboarding") {
-        assert_eq!(stage.simulator.member("charles@example.com").unwrap().role, "DI");
+    look(example, &stage).await;
+}
+
+/// The server of examples/air-gapped, whose authority stands in the ConfigMap that its comment tells how to make.
+async fn behind_tls(stage: &Stage) -> (String, Option<TlsFront>) {
+    let authority = Authority::new().unwrap();
+    let identity = authority.identity("localhost").unwrap();
+    let front = TlsFront::start(stage.simulator.address(), identity).await.unwrap();
+    let literal = format!("--from-literal=ca.crt={}", authority.pem());
+    stage.kubectl(&["create", "configmap", "corporate-ca", &literal], "").await;
+    (front.url(), Some(front))
+}
+
+/// What the example is there to show.
+async fn look(example: &str, stage: &Stage) {
+    let link =
+        async || stage.get("secret/invite-link").await["data"]["url"].as_str().is_some_and(|url| !url.is_empty());
+    match example {
+        "observe" => assert_eq!(stage.simulator.journal().writes().len(), 0),
+        "on-prem" => assert!(stage.simulator.members().len() == 1 && link().await),
+        "offboarding" => assert_eq!(stage.simulator.member("charles@example.com").unwrap().role, "DI"),
+        "open-source" => {
+            let organization = stage.get("organization/studio").await;
+            assert_eq!(condition(&organization, "SignupRestricted")["status"], "True", "{organization:#}");
+            let invite = stage.get("userinvite/annotators").await;
+            assert_eq!(person(&invite, "ada@example.com")["state"], "Active");
+            assert_eq!(person(&invite, "alan@example.com")["reason"], "UnsupportedByEdition");
+            assert!(link().await && stage.simulator.mails().is_empty());
+        }
+        "cloud" => {
+            assert_eq!(stage.get("organization/acme").await["status"]["target"]["organizationId"], 4711);
+            assert_eq!((stage.simulator.mails_to("grace@example.com"), stage.simulator.mails().len()), (1, 2));
+        }
+        "air-gapped" => {
+            let organization = stage.get("organization/studio").await;
+            let authenticated = &condition(&organization, "Authenticated")["message"];
+            assert_eq!(authenticated, "the server accepts the token", "not over plain http");
+        }
+        "quickstart" => assert_eq!(stage.simulator.mails().len(), 3),
+        other => panic!("nobody looks at what examples/{other} shows"),
     }
 }
 
