@@ -114,6 +114,11 @@ async fn watches_that_expire_again_and_again_remove_nobody_and_mail_nobody_twice
         let before = stage.simulator.mails().len();
         stage.until("more mails", async || round > 0 || stage.simulator.mails().len() > before).await;
         let line = stage.operator().log().len();
+        // Something that no watch of ours tells of, so that what each has seen last is older than the restart.
+        let other = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}, "data": {"round": round.to_string()}
+        });
+        stage.apply(&other).await;
         plane.stop_api_server().unwrap();
         plane.start_api_server().await.unwrap();
         // A manifest that nobody saw come.
