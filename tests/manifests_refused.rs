@@ -38,6 +38,47 @@ fn null(mut object: Value, pointer: &str) -> Value {
     object
 }
 
+/// The fields about who may lose access, who may grant it, and how invitations go on.
+fn refused_about_people() -> Vec<(Value, &'static str, Vec<&'static str>)> {
+    let (o, i) = (organization, invite);
+    let grant = |more: Value| {
+        let mut grant = json!({"namespaces": ["team"], "maxRole": "Annotator"});
+        more.as_object().unwrap().iter().for_each(|(field, value)| grant[field] = value.clone());
+        with(organization(), "/spec/grants", json!([grant]))
+    };
+    let guards = |guards: Value| with(organization(), "/spec/guards", guards);
+    let resend = |resend: Value| with(invite(), "/spec/resend", resend);
+    vec![
+        (guards(json!({"minAdministrators": -1})), "count", vec!["spec.guards.minAdministrators", "0"]),
+        (guards(json!({"minAdministrators": 1001})), "count", vec!["spec.guards.minAdministrators", "1000"]),
+        (guards(json!({"minSeatTime": "8761h"})), "more than a year", vec!["spec.guards.minSeatTime", "8760h"]),
+        (guards(json!({"minSeatTime": "a week"})), "no duration", vec!["spec.guards.minSeatTime"]),
+        (guards(json!({"identityProvider": "Ignore"})), "word", vec!["spec.guards.identityProvider", "Respect"]),
+        (with(o(), "/spec/unmanagedMembers", json!("Remove")), "word", vec!["spec.unmanagedMembers", "Report"]),
+        (grant(json!({"namespaces": []})), "nowhere", vec!["spec.grants[0].namespaces", "at least 1"]),
+        (grant(json!({"namespaces": ["Team_A"]})), "no namespace", vec!["spec.grants[0].namespaces[0]", "Team_A"]),
+        (grant(json!({"maxRole": "Owner"})), "Owner", vec!["spec.grants[0].maxRole", "Administrator"]),
+        (grant(json!({"maxRole": "Deactivated"})), "no role", vec!["spec.grants[0].maxRole", "Administrator"]),
+        (
+            with(o(), "/spec/grants", json!([{"namespaces": ["a"]}])),
+            "no role",
+            vec!["spec.grants[0].maxRole", "Required"],
+        ),
+        (grant(json!({"emailDomains": ["@example.com"]})), "an @", vec!["spec.grants[0].emailDomains[0]"]),
+        (grant(json!({"emailDomains": ["localhost"]})), "no dot", vec!["spec.grants[0].emailDomains[0]", "localhost"]),
+        (resend(json!({"after": "59m"})), "too often", vec!["spec.resend.after", "at least 1h"]),
+        (resend(json!({"after": "8761h"})), "too seldom", vec!["spec.resend.after", "at most 8760h"]),
+        (resend(json!({"maxAttempts": 0})), "no mail at all", vec!["spec.resend.maxAttempts", "1"]),
+        (resend(json!({"maxAttempts": 21})), "too many", vec!["spec.resend.maxAttempts", "20"]),
+        (with(i(), "/spec/expiresAt", json!("tomorrow")), "no time", vec!["spec.expiresAt", "tomorrow"]),
+        (with(i(), "/spec/workspaces", json!([""])), "no title", vec!["spec.workspaces[0]"]),
+        (with(i(), "/spec/workspaces", json!(["a", "a"])), "twice", vec!["spec.workspaces[1]", "Duplicate"]),
+        (with(i(), "/spec/projects", json!([0])), "no id", vec!["spec.projects[0]", "1"]),
+        (with(i(), "/spec/projects", json!(["alpha"])), "a title", vec!["spec.projects[0]", "integer"]),
+        (with(i(), "/spec/organizationRef/namespace", json!("")), "no name", vec!["spec.organizationRef.namespace"]),
+    ]
+}
+
 /// The object, what is wrong with it, and words that the refusal must hold.
 fn refused() -> Vec<(Value, &'static str, Vec<&'static str>)> {
     let (o, i) = (organization, invite);
@@ -190,10 +231,16 @@ async fn each_rule_and_bound_refuses_with_the_field_and_the_remedy() {
             .unwrap()
     };
     let link = with(organization(), "/spec/inviteLink", json!({"secretName": "a.link-1", "rotateEvery": "720h"}));
-    for good in [organization(), invite(), link] {
+    let granting = with(
+        organization(),
+        "/spec/grants",
+        json!([{"namespaces": ["*", "team-a"], "maxRole": "Manager", "emailDomains": ["example.com", "münchen.de"]}]),
+    );
+    let ending = with(invite(), "/spec/expiresAt", json!("2026-12-31T18:00:00Z"));
+    for good in [organization(), invite(), link, granting, ending] {
         create(&good).await.ok().unwrap();
     }
-    for (object, wrong, words) in refused() {
+    for (object, wrong, words) in refused().into_iter().chain(refused_about_people()) {
         let answer = create(&object).await;
         assert_ne!(answer.code, 0, "{wrong}: accepted: {object}");
         for word in words {

@@ -9,6 +9,7 @@ use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::first_mismatch;
+use crate::label_studio::Member;
 use crate::resources::{Organization, Target, UserInviteStatus, seconds};
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -161,7 +162,7 @@ pub async fn publish_organization(
 ) -> Result<(), Forgotten> {
     let Some(organization) = objects.organization.clone() else { return Ok(()) };
     let now = seconds(Timestamp::now());
-    view.unmanaged = view.snapshot.map_or(0, |snapshot| unmanaged(snapshot, desired));
+    view.unmanaged = view.snapshot.map(|snapshot| unmanaged(snapshot, desired)).unwrap_or_default();
     view.generation = desired.generation;
     // Looked at is handled, whatever came of it.
     view.handled_reconcile = desired.reconcile.clone().filter(|_| view.snapshot.is_some());
@@ -204,17 +205,15 @@ pub fn has_people(memory: &InviteMemory) -> bool {
     memory.users.values().any(|person| person.was_reached())
 }
 
-/// Members whom no manifest claims, besides the Owner, ourselves and service accounts.
-fn unmanaged(snapshot: &Snapshot, desired: &Desired) -> usize {
-    snapshot
-        .members()
-        .filter(|(email, member)| {
-            desired.claimant(email).is_none()
-                && Some(member.user_id) != snapshot.owner
-                && member.user_id != snapshot.me
-                && !member.is_service
-        })
-        .count()
+/// Members whom no manifest claims, besides the Owner, ourselves and service accounts, by address.
+fn unmanaged<'a>(snapshot: &'a Snapshot, desired: &Desired) -> Vec<&'a Member> {
+    let unclaimed = snapshot.members().filter(|(email, member)| {
+        desired.claimant(email).is_none()
+            && Some(member.user_id) != snapshot.owner
+            && member.user_id != snapshot.me
+            && !member.is_service
+    });
+    unclaimed.map(|(_, member)| member).collect()
 }
 
 pub async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {

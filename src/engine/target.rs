@@ -33,7 +33,7 @@ pub fn settle_target(
             return Err(TargetChanged { remembered, found: found.clone(), digest });
         }
         if !used_before {
-            ledger.approval = Some(Approval { digest, at: Time(now) });
+            ledger.approval = Some(Approval { digest, at: Time(now), steps: Vec::new() });
         }
         forget(ledger, &remembered, found);
     }

@@ -8,16 +8,19 @@ mod status;
 mod user_invite;
 
 pub use organization::{
-    Bootstrap, Credentials, DefaultRole, Guards, InviteLink, KeyRef, Mode, Organization, OrganizationSpec,
-    PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
+    Bootstrap, Credentials, DefaultRole, Grant, GrantedRole, Guards, IdentityProvider, InviteLink, KeyRef, Mode,
+    Organization, OrganizationSpec, PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls,
+    UnmanagedMembers, WorkloadKind,
 };
 pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, InviteLinkStatus, LockedWorkload, MemberCounts, OrganizationStatus,
-    PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target,
+    PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target, UnmanagedMember,
 };
 pub use reasons::reason_named;
 pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
-pub use user_invite::{DeletionPolicy, InviteCounts, OrganizationRef, UserInvite, UserInviteSpec, UserInviteStatus};
+pub use user_invite::{
+    DeletionPolicy, InviteCounts, OrganizationRef, Resend, UserInvite, UserInviteSpec, UserInviteStatus,
+};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube::CustomResourceExt as _;

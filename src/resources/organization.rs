@@ -100,6 +100,16 @@ pub struct OrganizationSpec {
     /// What makes mistakes survivable.
     #[serde(default)]
     pub guards: Guards,
+
+    /// Members whom no UserInvite claims. `Report`: their addresses are listed in status. `Ignore`: only counted. Nothing is
+    /// ever done to them.
+    #[serde(default)]
+    pub unmanaged_members: UnmanagedMembers,
+
+    /// Which other namespaces may have UserInvites for this Organization, and how far. None: only its own namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub grants: Vec<Grant>,
 }
 
 fn ten_minutes() -> Duration {
@@ -304,6 +314,64 @@ pub struct Guards {
         "type(self) == int ? self >= 0 && self <= 1000000 : self.matches('^(100|[1-9]?[0-9])%$')").message(
         "maxRemovals must be a number of people (0 to 1000000) or a percentage such as 25%"))]
     pub max_removals: IntOrString,
+    /// So many Administrators keep their role, not counting the Owner and the operator's own account.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 1000), extend("default" = 1))]
+    pub min_administrators: i32,
+    /// How long somebody keeps a seat before it may be taken away, up to a year, written like `168h`: the vendor's rules for
+    /// passing seats on may ask for it. Left out: access ends at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]+(\\.[0-9]+)?(h|m|s))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('8760h')").message("minSeatTime must be at most 8760h"))]
+    pub min_seat_time: Option<Duration>,
+    /// Members whose role comes from SAML, SCIM or LDAP. `Respect`: they are held and left alone. `Override`: they are treated
+    /// like everybody else, until the identity provider sets the role again.
+    #[serde(default)]
+    pub identity_provider: IdentityProvider,
+}
+
+fn one() -> i32 {
+    1
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum IdentityProvider {
+    #[default]
+    Respect,
+    Override,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum UnmanagedMembers {
+    #[default]
+    Report,
+    Ignore,
+}
+
+/// What UserInvites of other namespaces may do. One grant has to allow all of it: the namespace, the role and the domain.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Names of namespaces, or `*` for all.
+    #[schemars(
+        length(min = 1, max = 100),
+        inner(length(min = 1, max = 63), regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"))
+    )]
+    pub namespaces: Vec<String>,
+    /// The highest role they may give, or take from somebody.
+    pub max_role: GrantedRole,
+    /// Domains of the addresses, compared whole: `example.com` says nothing of `a.example.com`. Left out: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 3, max = 253), regex(pattern = r"^[^@\s,;]+\.[^@\s,;.]+$")))]
+    pub email_domains: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum GrantedRole {
+    Administrator,
+    Manager,
+    Reviewer,
+    Annotator,
 }
 
 fn a_quarter() -> IntOrString {
@@ -317,7 +385,12 @@ fn a_quarter_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IntOr
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { max_removals: a_quarter() }
+        Self {
+            max_removals: a_quarter(),
+            min_administrators: one(),
+            min_seat_time: None,
+            identity_provider: IdentityProvider::Respect,
+        }
     }
 }
 

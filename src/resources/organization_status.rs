@@ -38,6 +38,10 @@ pub struct OrganizationStatus {
     pub seats: Option<Seats>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<MemberCounts>,
+    /// The first of the members whom no UserInvite claims, by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub unmanaged: Vec<UnmanagedMember>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +128,13 @@ pub struct MemberCounts {
     pub unmanaged: i32,
 }
 
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct UnmanagedMember {
+    pub email: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanStatus {
@@ -195,6 +206,10 @@ pub struct RemovalBucket {
 pub struct Approval {
     pub digest: String,
     pub at: Time,
+    /// A short hash of each step that was approved and is not done yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5000))]
+    pub steps: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]

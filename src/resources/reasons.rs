@@ -3,7 +3,7 @@
 use super::status::HeldReason;
 
 /// But for those of a held address, which stand in [`HeldReason`].
-const REASONS: [&str; 65] = [
+const REASONS: [&str; 64] = [
     "AllAccepted",
     "BootstrapConflict",
     "BootstrapForbidden",
@@ -13,7 +13,6 @@ const REASONS: [&str; 65] = [
     "BootstrapRefused",
     "ContainerMissing",
     "FieldConflict",
-    "Reverted",
     "RolloutByHand",
     "RolloutFailed",
     "RollingOut",

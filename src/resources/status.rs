@@ -53,22 +53,31 @@ pub enum PersonState {
 pub enum HeldReason {
     Conflict,
     DeparturesFull,
+    DomainNotGranted,
     EmailNotConfigured,
     Failed,
     Forbidden,
+    GaveUp,
     IncompleteRoster,
     InviteUnconfirmed,
     LastAdministrator,
     Left,
     ManagedByIdentityProvider,
+    MinSeatTime,
+    NotGranted,
     Owner,
     RemovalGuard,
+    /// Somebody else takes back what the operator does, again and again.
+    Reverted,
     Revoked,
+    RoleAboveGrant,
+    SeatLimit,
     /// The operator's own account; shown as `Self`.
     Self_,
     ServiceAccount,
     TargetChanged,
     UnknownRole,
+    UnknownWorkspace,
     UnsupportedByEdition,
 }
 
@@ -76,24 +85,32 @@ pub enum HeldReason {
 pub const SAME_WISH: &str = "claimed with the same role";
 
 impl HeldReason {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::Conflict,
         Self::DeparturesFull,
+        Self::DomainNotGranted,
         Self::EmailNotConfigured,
         Self::Failed,
         Self::Forbidden,
+        Self::GaveUp,
         Self::IncompleteRoster,
         Self::InviteUnconfirmed,
         Self::LastAdministrator,
         Self::Left,
         Self::ManagedByIdentityProvider,
+        Self::MinSeatTime,
+        Self::NotGranted,
         Self::Owner,
         Self::RemovalGuard,
+        Self::Reverted,
         Self::Revoked,
+        Self::RoleAboveGrant,
+        Self::SeatLimit,
         Self::Self_,
         Self::ServiceAccount,
         Self::TargetChanged,
         Self::UnknownRole,
+        Self::UnknownWorkspace,
         Self::UnsupportedByEdition,
     ];
 
@@ -103,20 +120,28 @@ impl HeldReason {
         match self {
             Self::Conflict
             | Self::DeparturesFull
+            | Self::DomainNotGranted
             | Self::EmailNotConfigured
             | Self::Failed
             | Self::Forbidden
             | Self::InviteUnconfirmed
             | Self::LastAdministrator
+            | Self::NotGranted
             | Self::Owner
             | Self::RemovalGuard
+            | Self::Reverted
+            | Self::RoleAboveGrant
+            | Self::SeatLimit
             | Self::Self_
             | Self::ServiceAccount
             | Self::TargetChanged
-            | Self::UnknownRole => true,
-            Self::IncompleteRoster
+            | Self::UnknownRole
+            | Self::UnknownWorkspace => true,
+            Self::GaveUp
+            | Self::IncompleteRoster
             | Self::Left
             | Self::ManagedByIdentityProvider
+            | Self::MinSeatTime
             | Self::Revoked
             | Self::UnsupportedByEdition => false,
         }
@@ -126,21 +151,29 @@ impl HeldReason {
         match self {
             Self::Conflict => "Conflict",
             Self::DeparturesFull => "DeparturesFull",
+            Self::DomainNotGranted => "DomainNotGranted",
             Self::EmailNotConfigured => "EmailNotConfigured",
             Self::Failed => "Failed",
             Self::Forbidden => "Forbidden",
+            Self::GaveUp => "GaveUp",
             Self::IncompleteRoster => "IncompleteRoster",
             Self::InviteUnconfirmed => "InviteUnconfirmed",
             Self::LastAdministrator => "LastAdministrator",
             Self::Left => "Left",
             Self::ManagedByIdentityProvider => "ManagedByIdentityProvider",
+            Self::MinSeatTime => "MinSeatTime",
+            Self::NotGranted => "NotGranted",
             Self::Owner => "Owner",
             Self::RemovalGuard => "RemovalGuard",
+            Self::Reverted => "Reverted",
             Self::Revoked => "Revoked",
+            Self::RoleAboveGrant => "RoleAboveGrant",
+            Self::SeatLimit => "SeatLimit",
             Self::Self_ => "Self",
             Self::ServiceAccount => "ServiceAccount",
             Self::TargetChanged => "TargetChanged",
             Self::UnknownRole => "UnknownRole",
+            Self::UnknownWorkspace => "UnknownWorkspace",
             Self::UnsupportedByEdition => "UnsupportedByEdition",
         }
     }

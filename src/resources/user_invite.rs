@@ -2,7 +2,8 @@
 
 use super::organization_status::Target;
 use super::status::{InviteRole, Person};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::Duration;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,30 @@ pub struct UserInviteSpec {
     /// The Owner cannot be assigned.
     pub role: InviteRole,
 
+    /// Enterprise only: titles of at most 20 workspaces that these people belong to. Sent with the invitation, and added
+    /// to members who lack them; nobody is taken out of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 255)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub workspaces: Vec<String>,
+
+    /// Enterprise only: ids of at most 100 projects, sent with the invitation. Members who are there already are not added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(range(min = 1)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub projects: Vec<i64>,
+
+    /// When access ends, such as `2026-12-31T18:00:00Z`: from then on as if the role were `Deactivated`.
+    // The rule also refuses a list: where there is a format, the API server takes one for a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= timestamp('2000-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')").message(
+        "expiresAt must be a time from the year 2000 on, such as 2026-12-31T18:00:00Z"))]
+    pub expires_at: Option<Time>,
+
+    /// What happens to invitations that nobody accepts until they expire.
+    #[serde(default)]
+    pub resend: Resend,
+
     /// What happens to people who are dropped from this list, or whose UserInvite is deleted. `Deactivate`: role
     /// Deactivated, an open invitation is revoked (reversible). `Retain`: nothing. `Remove`: the membership is
     /// deleted.
@@ -60,9 +85,42 @@ pub(super) const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct OrganizationRef {
-    /// Name of an Organization in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Where the Organization is. Left out: in the same namespace. Another namespace needs a grant of that Organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// An expired invitation is sent anew, a few times; then it is given up.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resend {
+    /// At least so long after the last mail, from one hour to a year. Written like `72h`.
+    #[serde(default = "three_days")]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]+(\\.[0-9]+)?(h|m|s))+$"), extend("default" = "72h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('8760h')").message(
+        "after must be at least 1h and at most 8760h"))]
+    pub after: Duration,
+    /// So many mails in all, the first one included. 1: an expired invitation is not sent again.
+    #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 20), extend("default" = 3))]
+    pub max_attempts: i32,
+}
+
+fn three_days() -> Duration {
+    std::time::Duration::from_secs(72 * 3600).into()
+}
+
+fn three() -> i32 {
+    3
+}
+
+impl Default for Resend {
+    fn default() -> Self {
+        Self { after: three_days(), max_attempts: three() }
+    }
 }
 
 /// What becomes of people whom no manifest claims any more.

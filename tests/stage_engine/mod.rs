@@ -21,8 +21,7 @@ use label_studio_operator::engine::observe::observe;
 use label_studio_operator::engine::rounds::{Pass, Stop, rounds};
 use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
 use label_studio_operator::resources::{
-    DeletionPolicy, FINALIZER, Organization, OrganizationRef, OrganizationSpec, Person, PersonState, UserInvite,
-    UserInviteSpec, folded,
+    FINALIZER, Organization, OrganizationSpec, Person, PersonState, UserInvite, folded,
 };
 use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator};
 use scene::address;
@@ -241,9 +240,8 @@ async fn passes(
 
 fn object(manifest: &Manifest, stored: &Stored) -> UserInvite {
     let Manifest { name, role, age, emails } = manifest.clone();
-    let organization_ref = OrganizationRef { name: "acme".to_owned() };
-    let spec = UserInviteSpec { organization_ref, emails, role, deletion_policy: DeletionPolicy::Deactivate };
-    let mut object = UserInvite::new(&name, spec);
+    let spec = serde_json::json!({"organizationRef": {"name": "acme"}, "emails": emails, "role": role});
+    let mut object = UserInvite::new(&name, serde_json::from_value(spec).unwrap());
     object.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age)));
     object.metadata.finalizers = stored.finalized.contains(&name).then(|| vec![FINALIZER.to_owned()]);
     object.status = stored.invites.get(&name).cloned();

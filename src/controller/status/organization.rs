@@ -9,10 +9,10 @@ use crate::engine::ledger::Ledger;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::TargetChanged;
-use crate::label_studio::Edition;
+use crate::label_studio::{Edition, Member};
 use crate::resources::{
     HeldReason, HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, Person, PlanStatus, Progress,
-    condition,
+    UnmanagedMember, UnmanagedMembers, condition,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -26,7 +26,8 @@ pub struct OrganizationView<'a> {
     pub target_changed: Option<&'a TargetChanged>,
     /// What became of the invite link; none where it was not its turn.
     pub link: Option<&'a LinkState>,
-    pub unmanaged: usize,
+    /// Whom no UserInvite claims.
+    pub unmanaged: Vec<&'a Member>,
     /// What became of the sign-up lock; none where it was not its turn.
     pub lock: Option<&'a LockState>,
     /// The end of the token in use, if it has one.
@@ -63,7 +64,8 @@ pub fn organization_status(
         title: view.snapshot.map(|s| s.title.clone()).or(before.title),
         owner: view.snapshot.map_or(before.owner, owner_address),
         seats: view.snapshot.map_or(before.seats, |s| s.seats),
-        members: view.snapshot.map(|s| member_counts(s, view.unmanaged)).or(before.members),
+        members: view.snapshot.map(|s| member_counts(s, view.unmanaged.len())).or(before.members),
+        unmanaged: view.snapshot.map_or(before.unmanaged, |_| unmanaged(organization, view)),
         plan: view.plan.map(plan_status).or(before.plan),
         progress: view.progress.clone(),
         in_flight: ledger.in_flight.clone(),
@@ -239,6 +241,22 @@ fn member_counts(snapshot: &Snapshot, unmanaged: usize) -> MemberCounts {
         invited: number(counts.invited),
         deactivated: number(counts.deactivated),
         unmanaged: number(unmanaged),
+    }
+}
+
+/// Named only where people asked for it; counted always.
+fn unmanaged(organization: &Organization, view: &OrganizationView) -> Vec<UnmanagedMember> {
+    const NAMED: usize = 50;
+    match organization.spec.unmanaged_members {
+        UnmanagedMembers::Ignore => Vec::new(),
+        UnmanagedMembers::Report => {
+            let named = view.unmanaged.iter().take(NAMED);
+            let row = |member: &&Member| UnmanagedMember {
+                email: member.email.clone(),
+                role: member.role.as_ref().map(ToString::to_string),
+            };
+            named.map(row).collect()
+        }
     }
 }
 

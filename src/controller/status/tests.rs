@@ -6,8 +6,7 @@ use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::plan::{Action, Cause, Plan, Step};
 use crate::label_studio::Role;
 use crate::resources::{
-    DeletionPolicy, Departure, InFlight, InviteRole, Organization, OrganizationRef, PersonState, RemovalBucket,
-    UserInvite, UserInviteSpec, folded,
+    DeletionPolicy, Departure, InFlight, Organization, PersonState, RemovalBucket, UserInvite, folded,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,13 +16,10 @@ fn noon() -> Timestamp {
 }
 
 fn invite(generation: i64) -> UserInvite {
-    let spec = UserInviteSpec {
-        organization_ref: OrganizationRef { name: "acme".to_owned() },
-        emails: vec!["ann@example.com".to_owned()],
-        role: InviteRole::Annotator,
-        deletion_policy: DeletionPolicy::Deactivate,
-    };
-    let mut invite = UserInvite::new("people", spec);
+    let spec = serde_json::json!({
+        "organizationRef": {"name": "acme"}, "emails": ["ann@example.com"], "role": "Annotator",
+    });
+    let mut invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
     invite.metadata.generation = Some(generation);
     invite
 }

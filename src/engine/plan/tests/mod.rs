@@ -100,13 +100,8 @@ impl World {
     }
 
     fn invite(&mut self, name: &str, role: InviteRole, emails: &[String]) {
-        let spec = UserInviteSpec {
-            organization_ref: crate::resources::OrganizationRef { name: "acme".to_owned() },
-            emails: emails.to_vec(),
-            role,
-            deletion_policy: DeletionPolicy::Deactivate,
-        };
-        let mut invite = UserInvite::new(name, spec);
+        let spec = serde_json::json!({"organizationRef": {"name": "acme"}, "emails": emails, "role": role});
+        let mut invite = UserInvite::new(name, serde_json::from_value(spec).unwrap());
         invite.metadata.creation_timestamp = Some(Time(noon()));
         self.invites.push(invite);
     }
