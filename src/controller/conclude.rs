@@ -9,6 +9,7 @@ use super::publish::{Told, publish_organization, publish_people, remember};
 use super::reconcile::{DOUBTFUL_AGAIN, Next, Pass, State};
 use super::signup_lock::{self, keep_lock};
 use super::status::OrganizationView;
+use super::tell::tell_freed_early;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::Plan;
@@ -74,6 +75,7 @@ impl Pass<'_> {
             view.link = link.state.as_ref();
             publish_organization(self.context, objects, self.desired, ledger, view).await?;
         }
+        tell_freed_early(self.context, objects, &std::mem::take(&mut ledger.passing.freed_early)).await;
         server.told = Instant::now();
         let resync = server.until_resync();
         let due = plan.due.map(until);

@@ -3,8 +3,9 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::publish::{FEW, has_people, publish_organization, remember, tell_invites};
+use super::publish::{FEW, has_people, publish_organization, remember};
 use super::status::{InviteSituation, OrganizationView, invite_status};
+use super::tell::{tell_approval, tell_invites};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::{Concerned, Forgotten, Memory};
@@ -63,7 +64,10 @@ impl Memory for Desk<'_> {
     }
 
     async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
-        remember(self.objects, ledger).await
+        let stored = self.objects.organization.as_ref().and_then(|o| o.status.as_ref()?.approval.clone());
+        remember(self.objects, ledger).await?;
+        tell_approval(self.context, self.objects, stored.as_ref()).await;
+        Ok(())
     }
 
     async fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> Result<(), Forgotten> {

@@ -20,6 +20,7 @@ mod signup_lock;
 mod situation;
 mod status;
 mod task;
+mod tell;
 mod watch;
 
 use crate::engine::mark::MailPatience;

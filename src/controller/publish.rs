@@ -3,6 +3,7 @@
 use super::Context;
 use super::objects::{Objects, is_finalized};
 use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
+use super::tell::{tell_invites, tell_organization};
 use crate::engine::apply::Gate;
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
@@ -10,16 +11,11 @@ use crate::engine::memory::Forgotten;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::first_mismatch;
 use crate::label_studio::Member;
-use crate::resources::{Organization, Target, UserInviteStatus, seconds};
-use futures::StreamExt as _;
+use crate::resources::{Organization, Target, seconds};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
-use kube::runtime::events::EventType;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Events in flight.
-const IN_FLIGHT: usize = 8;
 /// UserInvites whose statuses are made and written at a time.
 const PART: usize = 100;
 /// UserInvites that are written at a time while something else is waited for.
@@ -167,15 +163,7 @@ pub async fn publish_organization(
     // Looked at is handled, whatever came of it.
     view.handled_reconcile = desired.reconcile.clone().filter(|_| view.snapshot.is_some());
     let status = organization_status(&organization, ledger, &view, now);
-    let before = organization.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    if worth_telling(before, &status.conditions, true) {
-        tell(context, &*organization, &status.conditions).await;
-    }
-    for soon in status.conditions.iter().filter(|c| c.reason == "TokenExpiresSoon") {
-        if !before.iter().any(|known| known.reason == soon.reason) {
-            context.events.tell(&*organization, EventType::Warning, &soon.reason, &soon.message).await;
-        }
-    }
+    tell_organization(context, &organization, &status.conditions, view.plan).await;
     objects.put_organization(status).await
 }
 
@@ -214,39 +202,4 @@ fn unmanaged<'a>(snapshot: &'a Snapshot, desired: &Desired) -> Vec<&'a Member> {
             && !member.is_service
     });
     unclaimed.map(|(_, member)| member).collect()
-}
-
-pub async fn tell_invites(context: &Context, objects: &Objects, statuses: &[(String, UserInviteStatus)]) {
-    let told = statuses.iter().filter_map(|(name, status)| {
-        let object = objects.invites.get(name)?.clone();
-        let before = object.status.as_ref().map(|s| s.conditions.clone()).unwrap_or_default();
-        let after = status.conditions.clone();
-        worth_telling(&before, &after, false).then_some((object, after))
-    });
-    let told: Vec<_> = told.collect();
-    futures::stream::iter(told)
-        .for_each_concurrent(IN_FLIGHT, |(object, after)| async move { tell(context, &*object, &after).await })
-        .await;
-}
-
-/// An Event when somebody has to act, when that is over, and, for an Organization, when its state changes.
-fn worth_telling(before: &[Condition], after: &[Condition], all: bool) -> bool {
-    let stalled = |conditions: &[Condition]| conditions.iter().any(|c| c.type_ == "Stalled");
-    let (Some(is), was) = (ready(after), ready(before)) else { return false };
-    let same = was.is_some_and(|was| was.status == is.status && was.reason == is.reason);
-    !same && is.reason != "Progressing" && (all || stalled(before) || stalled(after))
-}
-
-async fn tell<K>(context: &Context, object: &K, after: &[Condition])
-where
-    K: kube::Resource<DynamicType = ()>,
-{
-    if let Some(ready) = ready(after) {
-        let kind = if ready.status == "True" { EventType::Normal } else { EventType::Warning };
-        context.events.tell(object, kind, &ready.reason, &ready.message).await;
-    }
-}
-
-fn ready(conditions: &[Condition]) -> Option<&Condition> {
-    conditions.iter().find(|c| c.type_ == "Ready")
 }

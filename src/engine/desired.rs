@@ -3,12 +3,14 @@
 
 use crate::label_studio::Role;
 use crate::resources::{
-    DefaultRole, DeletionPolicy, InviteRole, Mode, Organization, Person, PersonState, RECONCILE_ANNOTATION, UserInvite,
-    UserInviteStatus, folded,
+    DefaultRole, DeletionPolicy, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
+    RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded,
 };
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// One Organization with every living UserInvite that refers to it.
 pub struct Desired {
@@ -19,6 +21,10 @@ pub struct Desired {
     pub default_role: Option<Role>,
     pub observes_only: bool,
     pub max_removals: IntOrString,
+    pub min_administrators: usize,
+    pub min_seat_time: Option<SignedDuration>,
+    /// Members whose role an identity provider has set are left alone.
+    pub respects_identity_provider: bool,
     /// Oldest first, then by name: the order in which a claim wins.
     pub invites: Vec<Invite>,
     /// Folded address → index of the UserInvite whose claim is effective.
@@ -68,6 +74,13 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
         }),
         observes_only: organization.mode == Mode::Observe,
         max_removals: organization.guards.max_removals.clone(),
+        min_administrators: usize::try_from(organization.guards.min_administrators).unwrap_or_default(),
+        min_seat_time: organization
+            .guards
+            .min_seat_time
+            .map(Duration::from)
+            .and_then(|least| SignedDuration::try_from(least).ok()),
+        respects_identity_provider: organization.guards.identity_provider == IdentityProvider::Respect,
         names: invites.iter().enumerate().map(|(index, invite)| (invite.name.clone(), index)).collect(),
         invites,
         claims,

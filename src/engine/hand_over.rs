@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use std::collections::BTreeSet;
 
 /// So much room the list of departures may take in status, in bytes of JSON.
-const MOST_BYTES: usize = 400_000;
+const MOST_BYTES: usize = 350_000;
 
 /// False: they do not fit into the list yet. Else the ledger is to be stored before the finalizer goes.
 pub fn hand_over(ledger: &mut Ledger, invite: &UserInvite, now: Timestamp) -> bool {

@@ -1,15 +1,16 @@
 //! What is remembered from pass to pass: the part of both kinds' status that nobody else knows, and a few
 //! things that only matter while the process lives. Holds no decision.
 
-use crate::label_studio::Boottime;
+use crate::label_studio::{Boottime, Role};
 use crate::resources::{
     Approval, Departure, HeldReason, InFlight, InviteLinkStatus, LockedWorkload, OrganizationStatus, Person,
     RemovalBucket, Rotating, Target, UserInviteStatus, folded,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -58,6 +59,12 @@ pub struct Passing {
     pub failures: BTreeMap<(String, String), u32>,
     /// Addresses of a refused batch: how many may go together next time.
     pub batch_limits: BTreeMap<String, usize>,
+    /// The role that we set last, and when.
+    pub set: BTreeMap<String, (Role, Boottime)>,
+    /// When a roster showed that somebody had taken back such a write, by address and what was written.
+    pub taken_back: BTreeMap<(String, String), Vec<Boottime>>,
+    /// Who lost a seat within the vendor's seven days, to be told once.
+    pub freed_early: BTreeSet<String>,
     /// The mark of a rotation of the invite link, and when this process first saw it.
     pub rotation: Option<(Rotating, Boottime)>,
 }
@@ -132,6 +139,18 @@ impl Ledger {
     pub fn refusal(&self, email: &str, what: &str, now: Timestamp) -> Option<&Refusal> {
         let refusal = self.passing.refusals.get(&(email.to_owned(), what.to_owned()))?;
         (now < refusal.until).then_some(refusal)
+    }
+}
+
+/// So often within a day a write is repeated that somebody takes back; then it is theirs to settle.
+const MOST_ROUNDS: usize = 3;
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Passing {
+    /// Whether somebody takes this write back again and again.
+    pub fn gives_up(&self, email: &str, what: &str) -> bool {
+        let rounds = self.taken_back.get(&(email.to_owned(), what.to_owned()));
+        rounds.is_some_and(|rounds| rounds.iter().filter(|at| at.elapsed() < DAY).count() >= MOST_ROUNDS)
     }
 }
 

@@ -4,6 +4,7 @@
 //! controller and the command line share it.
 
 pub mod apply;
+pub mod approval;
 pub mod desired;
 pub mod hand_over;
 pub mod invite_link;

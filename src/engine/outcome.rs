@@ -1,6 +1,6 @@
 //! What became of it: folds verdicts and answers into memory and snapshot, from which status is computed.
 
-use super::ledger::{Ledger, Refusal};
+use super::ledger::{DAY, Ledger, Passing, Refusal};
 use super::plan::{Action, Guest, Plan};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
@@ -44,10 +44,16 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
         ledger.passing.reserved.remove(email);
         ledger.passing.failures.remove(&(email.to_owned(), action.verb()));
     }
+    if action.frees_a_seat() {
+        note_freed_early(ledger, action);
+    }
     match action {
         Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
         Action::SetDefaultRole { to, .. } => snapshot.default_role = Some(to.clone()),
-        Action::SetRole { email, to, .. } => snapshot.fold_role(email, to),
+        Action::SetRole { email, to, .. } => {
+            snapshot.fold_role(email, to);
+            ledger.passing.set.insert(email.clone(), (to.clone(), Boottime::now()));
+        }
         Action::Remove { email, .. } => snapshot.fold_removal(email),
         Action::Revoke { email, .. } => {
             snapshot.fold_revocation(email);
@@ -174,8 +180,39 @@ pub fn nothing_open(ledger: &mut Ledger, email: &str) {
 pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     let invited = |email: &str| snapshot.member(email).is_some_and(is_invited);
     ledger.passing.revoked.retain(|email, at| *at >= snapshot.begun || invited(email));
+    note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
     ledger.passing.reserved.retain(|email, _| snapshot.member(email).is_some_and(has_access));
+}
+
+/// As far as the operator saw it; the vendor's rule of old, where a contract names no other (api.md §8).
+fn note_freed_early(ledger: &mut Ledger, action: &Action) {
+    const EARLY: SignedDuration = SignedDuration::from_hours(7 * 24);
+    let now = Timestamp::now();
+    for email in action.emails() {
+        let taken = people_mut(ledger, email).filter_map(|person| person.seat_since.as_ref()).max().cloned();
+        if taken.is_some_and(|since| now < since.0 + EARLY) {
+            ledger.passing.freed_early.insert(email.to_owned());
+        }
+    }
+}
+
+/// A roster that was read after a role was set tells whether it stayed.
+fn note_taken_back(ledger: &mut Ledger, snapshot: &Snapshot) {
+    let Passing { set, taken_back, .. } = &mut ledger.passing;
+    set.retain(|email, (role, at)| {
+        if snapshot.begun <= *at {
+            return true;
+        }
+        let stands = snapshot.member(email).map(|member| member.role.as_ref() == Some(role));
+        if stands == Some(false) {
+            let what = format!("role {role}");
+            let rounds = taken_back.entry((email.clone(), what)).or_default();
+            rounds.retain(|at| at.elapsed() < DAY);
+            rounds.push(Boottime::now());
+        }
+        stands == Some(true)
+    });
 }
 
 /// Every entry of this address, wherever it stands.

@@ -2,6 +2,7 @@
 //! line both stand on it; what they store, and how, is behind `Memory`.
 
 use super::apply::{Applied, End, Gate, Hands, apply};
+use super::approval::{strike, use_approval};
 use super::desired::Desired;
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
@@ -178,6 +179,11 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
         roster_fresh: looked || pass.snapshot.begun.elapsed() < pass.fresh,
     };
     let mut made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
+    let observes = pass.desired.observes_only;
+    if !observes && use_approval(pass.ledger, pass.approve, &made.sets, circumstances.now) {
+        made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
+    }
+    strike(pass.ledger, made.approved.take());
     outcome::settle(pass.ledger, &mut made, &pass.snapshot.target);
     made
 }

@@ -177,6 +177,12 @@ impl Snapshot {
         self.members.values().filter(counted).count()
     }
 
+    /// People who may accept at any moment.
+    pub fn open_invitations(&self) -> usize {
+        let open = |member: &&Member| member.invitation == InvitationState::Open;
+        self.invited_since.len() + self.members.values().filter(open).count()
+    }
+
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { invited: self.invited_since.len(), ..Counts::default() };
         for member in self.members.values() {

@@ -155,6 +155,9 @@ pub struct HeldSummary {
     /// What `labelstudio.rs/approve` must name, where the reason can be overruled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Since when all of it is held, where it can be overruled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     pub count: i32,
     /// At most ten.
     #[schemars(length(max = 10))]

@@ -5,10 +5,12 @@ mod invite;
 mod link;
 mod lock;
 mod organization;
+mod people;
 
 pub use invite::{InviteSituation, invite_status};
 pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
+pub use people::approvable;
 
 use crate::controller::situation::{Kind, Problem};
 use crate::resources::{HeldReason, Organization, Person, condition, reason_named};

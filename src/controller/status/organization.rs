@@ -2,6 +2,7 @@
 
 use super::link::{LinkState, link_condition, link_verdict};
 use super::lock::{lock_condition, lock_verdict};
+use super::people::{members_synced, plan_status};
 use super::{Verdict, conditions, number, stalls};
 use crate::controller::signup_lock::LockState;
 use crate::controller::situation::Problem;
@@ -11,8 +12,8 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::target::TargetChanged;
 use crate::label_studio::{Edition, Member};
 use crate::resources::{
-    HeldReason, HeldSummary, MemberCounts, Mode, Organization, OrganizationStatus, Person, PlanStatus, Progress,
-    UnmanagedMember, UnmanagedMembers, condition,
+    HeldReason, MemberCounts, Mode, Organization, OrganizationStatus, Person, Progress, UnmanagedMember,
+    UnmanagedMembers, condition,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -50,7 +51,7 @@ pub fn organization_status(
     let mut conditions = conditions(&before.conditions, &verdict, generation, now);
     let url = &organization.spec.url;
     conditions.extend(authenticated(&before.conditions, url, view, generation, now));
-    conditions.extend(members_synced(&before.conditions, view, generation, now));
+    conditions.extend(members_synced(organization, ledger, view, generation, now));
     conditions.extend(link_condition(organization, view.link, generation, now));
     conditions.extend(lock_condition(organization, view.lock, generation, now));
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
@@ -66,7 +67,7 @@ pub fn organization_status(
         seats: view.snapshot.map_or(before.seats, |s| s.seats),
         members: view.snapshot.map(|s| member_counts(s, view.unmanaged.len())).or(before.members),
         unmanaged: view.snapshot.map_or(before.unmanaged, |_| unmanaged(organization, view)),
-        plan: view.plan.map(plan_status).or(before.plan),
+        plan: view.plan.map(|plan| plan_status(organization, plan)).or(before.plan),
         progress: view.progress.clone(),
         in_flight: ledger.in_flight.clone(),
         invitations_visible: ledger.invitations_visible,
@@ -182,55 +183,6 @@ fn authenticated(
         (None, None) => ("TokenAccepted", "the server accepts the token".to_owned()),
     };
     Some(condition(before, "Authenticated", signed_in, reason, message, generation, now))
-}
-
-fn members_synced(
-    before: &[Condition],
-    view: &OrganizationView,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Option<Condition> {
-    let Some(plan) = view.plan else {
-        return before.iter().find(|c| c.type_ == "MembersSynced").cloned();
-    };
-    let left: usize = plan.pending.values().sum();
-    let stalled: usize = plan.held.iter().filter(|(reason, _)| reason.stalls()).map(|(_, who)| who.len()).sum();
-    let synced = left == 0 && stalled == 0;
-    let (reason, message) = match (left, stalled) {
-        (0, 0) => ("Synced", "everybody is as declared".to_owned()),
-        (0, held) => ("Held", format!("{held} people are held; status.plan.held says why")),
-        (left, held) => ("Progressing", format!("{left} people left, {held} held")),
-    };
-    Some(condition(before, "MembersSynced", synced, reason, message, generation, now))
-}
-
-fn plan_status(plan: &Plan) -> PlanStatus {
-    const LINES: usize = 50;
-    let mut steps: Vec<String> =
-        plan.steps.iter().take(LINES).map(|step| shortened(&step.action.to_string())).collect();
-    if plan.steps.len() > LINES {
-        steps.push(format!("and {} more", plan.steps.len() - LINES));
-    }
-    let held = plan.held.iter().map(|(reason, who)| HeldSummary {
-        reason: reason.to_string(),
-        digest: None,
-        count: number(who.len()),
-        who: who.iter().take(10).cloned().collect(),
-    });
-    PlanStatus {
-        steps,
-        step_count: number(plan.steps.len()),
-        held_count: number(plan.held_count()),
-        held: held.collect(),
-    }
-}
-
-fn shortened(line: &str) -> String {
-    const LONGEST: usize = 200;
-    if line.chars().count() <= LONGEST {
-        return line.to_owned();
-    }
-    line.chars().take(LONGEST).chain(std::iter::once('…')).collect()
 }
 
 fn member_counts(snapshot: &Snapshot, unmanaged: usize) -> MemberCounts {

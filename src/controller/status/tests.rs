@@ -3,10 +3,10 @@
 use super::*;
 use crate::controller::situation::Problem;
 use crate::engine::ledger::{InviteMemory, Ledger};
-use crate::engine::plan::{Action, Cause, Plan, Step};
+use crate::engine::plan::{Action, Cause, HeldSet, Plan, Step};
 use crate::label_studio::Role;
 use crate::resources::{
-    DeletionPolicy, Departure, InFlight, Organization, PersonState, RemovalBucket, UserInvite, folded,
+    Approval, DeletionPolicy, Departure, InFlight, Organization, PersonState, RemovalBucket, UserInvite, folded,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -153,7 +153,7 @@ fn the_longest_status_stays_under_700_kilobytes() {
     let mut ledger = Ledger::default();
     let users: Vec<Person> = (0..500).map(longest).collect();
     let policy = DeletionPolicy::Deactivate;
-    while serde_json::to_vec(&ledger.departures).unwrap().len() < 400_000 {
+    while serde_json::to_vec(&ledger.departures).unwrap().len() < 350_000 {
         let from = "n".repeat(253);
         ledger.departures.push(Departure { users: users[..50].to_vec(), policy, from, since: Time(noon()) });
     }
@@ -165,7 +165,18 @@ fn the_longest_status_stays_under_700_kilobytes() {
         replaces: None,
     });
     ledger.removals = (0..26).map(|_| RemovalBucket { hour: Time(noon()), base: i32::MAX, count: i32::MAX }).collect();
+    let steps: Vec<String> = (0..crate::engine::approval::MOST_STEPS).map(|n| format!("{n:012}")).collect();
+    ledger.approval = Some(Approval { digest: "d".repeat(12), at: Time(noon()), steps });
+    let strangers: Vec<crate::label_studio::Member> = (0..500).map(|n| stranger(long(n))).collect();
     let mut plan = Plan::default();
+    let set = HeldSet {
+        reason: HeldReason::RemovalGuard,
+        digest: "d".repeat(12),
+        since: noon(),
+        who: (0..500).map(long).collect(),
+        steps: Vec::new(),
+    };
+    plan.sets = vec![set; 40];
     for n in 0..500 {
         let action = Action::SetRole { user_id: 1, email: long(n), from: Role::Manager, to: Role::Annotator };
         plan.steps.push(Step { cause: Cause::Invite("people".to_owned()), action });
@@ -173,7 +184,8 @@ fn the_longest_status_stays_under_700_kilobytes() {
     for reason in HeldReason::ALL {
         plan.held.insert(reason, (0..500).map(long).collect());
     }
-    let view = OrganizationView { plan: Some(&plan), ..Default::default() };
+    let unmanaged = strangers.iter().collect();
+    let view = OrganizationView { plan: Some(&plan), unmanaged, ..Default::default() };
     let status = organization_status(&organization(), &ledger, &view, noon());
     let size = serde_json::to_vec(&status).unwrap().len();
     assert!(size < 700_000, "{size}");
@@ -244,4 +256,18 @@ fn an_organization_is_not_ready_before_its_link_had_its_turn() {
     let status = organization_status(&object, &Ledger::default(), &so_far(), noon());
     assert!(has(&status.conditions, "Ready", "False"));
     assert_eq!(status.observed_generation, Some(3));
+}
+
+fn stranger(email: String) -> crate::label_studio::Member {
+    let role = Some(Role::Annotator);
+    let invitation = crate::label_studio::InvitationState::None;
+    crate::label_studio::Member {
+        user_id: 1,
+        email,
+        role,
+        invitation,
+        invited_at: None,
+        is_service: false,
+        role_source: None,
+    }
 }

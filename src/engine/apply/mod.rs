@@ -6,6 +6,7 @@ mod mail;
 
 pub use self::invite_link::{Reset, reset_link};
 use self::mail::Answered;
+use super::approval;
 use super::ledger::Ledger;
 use super::memory::{Concerned, Forgotten, Memory};
 use super::outcome;
@@ -97,7 +98,11 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let mut rest = plan.steps.as_slice();
         while let Some(step) = rest.first() {
             let alone = step.action.is_organizations() || step.action.mails();
-            let run = if alone { 1 } else { rest.iter().take_while(|s| is_about_a_person(&s.action)).count() };
+            // Where seats are short, each is freed before one is taken.
+            let together = |s: &Step| {
+                is_about_a_person(&s.action) && (!plan.seats_short || s.action.frees() == step.action.frees())
+            };
+            let run = if alone { 1 } else { rest.iter().take_while(|s| together(s)).count() };
             let (now, later) = rest.split_at(run);
             if step.action.mails() {
                 // Refused to one, it is refused to all: the others are not tried.
@@ -184,8 +189,16 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
 
     /// Counted before the first removal, so that a crash counts them rather than forgets them.
     async fn reserve(&mut self, plan: &Plan) -> Result<(), End> {
+        // What a person approved is not counted.
+        let approved = approval::approved(self.ledger, Timestamp::now());
+        let organization = self.snapshot.target.organization_id;
+        let is_approved = |email: &str, action: &Action| {
+            !approved.is_empty() && approved.contains(approval::step(organization, email, action).as_str())
+        };
         let removing = plan.steps.iter().filter(|step| step.action.removes());
-        let emails: Vec<&str> = removing.flat_map(|step| step.action.emails()).collect();
+        let emails = removing.flat_map(|step| step.action.emails().into_iter().map(|email| (email, &step.action)));
+        let emails: Vec<&str> =
+            emails.filter(|(email, action)| !is_approved(email, action)).map(|(email, _)| email).collect();
         if outcome::reserve_removals(self.ledger, &emails, self.snapshot.with_access(), seconds(Timestamp::now())) {
             self.memory.remember(self.ledger).await.map_err(End::Forgotten)?;
         }

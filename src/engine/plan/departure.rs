@@ -128,7 +128,8 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
             Some(from) => Action::SetRole { user_id: member.user_id, email, from, to: Role::Deactivated },
         },
     };
-    if matches!(action, Action::SetRole { .. }) && !view.snapshot.roles_by_hand {
+    let elsewhere = !view.snapshot.roles_by_hand || view.identity_provider_of(member).is_some();
+    if matches!(action, Action::SetRole { .. }) && elsewhere {
         // Managed by the identity provider: that is where this person is deactivated.
         return Decision::Forget;
     }

@@ -1,40 +1,45 @@
 //! What makes a mistake survivable: an administrator always remains, and no more people lose access or rank within
-//! a day than the Organization allows. All or nothing: half of a mistake is no better.
+//! a day than the Organization allows. All or nothing: half of a mistake is no better. What a person approved passes.
 
-use super::{Action, Candidate, Plan, View};
+use super::{Action, Candidate, HeldSet, Plan, View};
+use crate::engine::approval::{self, MOST_STEPS};
 use crate::label_studio::Role;
 use crate::resources::{HeldReason, RemovalBucket};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// At least so many Administrators keep their role, not counting the Owner and the operator's own account.
-const LEAST_ADMINISTRATORS: usize = 1;
 /// A percentage of a small team still lets it offboard a few people without a ceremony.
 const LEAST_LIMIT: usize = 3;
 /// A bucket holds one hour, so it counts until its last minute is a day old.
 const WINDOW: SignedDuration = SignedDuration::from_hours(25);
 
-pub fn keep_an_administrator(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
+pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
+    let least = view.desired.min_administrators;
     let mut left = view.snapshot.other_administrators();
+    let message = format!(
+        "besides the Owner and the operator {least} Administrators must stay (spec.guards.minAdministrators): make somebody else Administrator first"
+    );
     let taken = take_out(candidates, |candidate| {
         if !takes_an_administrator(&candidate.action) {
             return None;
         }
-        if left > LEAST_ADMINISTRATORS {
+        if left > least {
             left -= 1;
             return None;
         }
-        let message =
-            "is the last Administrator besides the Owner and the operator: make somebody else Administrator first";
-        Some((HeldReason::LastAdministrator, message.to_owned()))
+        Some((HeldReason::LastAdministrator, message.clone()))
     });
     hold(view, plan, taken);
 }
 
 pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
-    // Who is counted already, by an attempt whose answer was lost, is not counted twice.
-    let counted = |candidate: &&Candidate| view.ledger.passing.reserved.contains_key(&candidate.email);
-    let wanted = candidates.iter().filter(|c| c.action.removes() && !counted(c)).count();
+    // Who is counted already, by an attempt whose answer was lost, is not counted twice; who is approved, not at all.
+    let counts = |candidate: &Candidate| {
+        candidate.action.removes()
+            && !view.ledger.passing.reserved.contains_key(&candidate.email)
+            && !view.is_approved(candidate)
+    };
+    let wanted = candidates.iter().filter(|candidate| counts(candidate)).count();
     let window = removals_in_window(&view.ledger.removals, view.now());
     let used: usize = window.iter().map(|bucket| count(bucket.count)).sum();
     let base = window.first().map_or(view.snapshot.with_access(), |bucket| count(bucket.base));
@@ -46,11 +51,14 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
         Plan::due_at(&mut plan.due, oldest.hour.0 + WINDOW);
     }
     let message = format!(
-        "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals of the Organization), {used} did: wait, or raise it"
+        "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did: wait, raise it, or approve as the Organization says"
     );
-    let judge = |candidate: &Candidate| candidate.action.removes().then(|| (HeldReason::RemovalGuard, message.clone()));
+    let judge = |candidate: &Candidate| {
+        let held = candidate.action.removes() && !view.is_approved(candidate);
+        held.then(|| (HeldReason::RemovalGuard, message.clone()))
+    };
     let taken = take_out(candidates, judge);
-    hold(view, plan, taken);
+    hold_for_approval(view, plan, taken);
 }
 
 /// The buckets that still count, oldest first.
@@ -82,16 +90,40 @@ fn takes_an_administrator(action: &Action) -> bool {
     }
 }
 
-fn hold(view: &View, plan: &mut Plan, taken: TakenOut) {
+pub type TakenOut = Vec<(Candidate, HeldReason, String)>;
+
+pub fn hold(view: &View, plan: &mut Plan, taken: TakenOut) {
     for (candidate, reason, message) in taken {
         plan.hold_candidate(view, candidate, reason, message);
     }
 }
 
-type TakenOut = Vec<(Candidate, HeldReason, String)>;
+/// Held for one reason that a person may overrule: the set gets a digest, and a very large one is offered in parts.
+pub fn hold_for_approval(view: &View, plan: &mut Plan, taken: TakenOut) {
+    let Some(reason) = taken.first().map(|(_, reason, _)| *reason) else { return };
+    let organization = view.snapshot.target.organization_id;
+    let mut held: Vec<(String, String, Timestamp)> = Vec::new();
+    for (candidate, reason, message) in taken {
+        let email = candidate.email.clone();
+        let step = approval::step(organization, &email, &candidate.action);
+        let since = plan.hold_candidate(view, candidate, reason, message);
+        held.push((email, step, since));
+    }
+    for part in held.chunks(MOST_STEPS) {
+        let since = part.iter().map(|(_, _, since)| *since).max().unwrap_or(view.now());
+        let steps: Vec<String> = part.iter().map(|(_, step, _)| step.clone()).collect();
+        plan.sets.push(HeldSet {
+            reason,
+            digest: approval::digest(view.ledger, organization, reason, since, &steps),
+            since,
+            who: part.iter().map(|(email, _, _)| email.clone()).collect(),
+            steps,
+        });
+    }
+}
 
 /// Candidates are judged in the order of their addresses, so that the same plan holds the same people.
-fn take_out(
+pub fn take_out(
     candidates: &mut Vec<Candidate>,
     mut judge: impl FnMut(&Candidate) -> Option<(HeldReason, String)>,
 ) -> TakenOut {

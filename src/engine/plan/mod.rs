@@ -9,6 +9,7 @@ mod entry;
 mod guard;
 mod order;
 mod person;
+mod seat;
 mod step;
 mod subject;
 
@@ -16,13 +17,14 @@ pub use departure::must_depart;
 pub use guard::removals_in_window;
 pub use step::{Action, Cause, Guest, Step};
 
+use super::approval;
 use super::desired::Desired;
 use super::ledger::Ledger;
 use super::snapshot::{Snapshot, is_invited};
 use crate::label_studio::{Edition, Member};
 use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// So many newcomers are searched for at once, and then mailed: a mass of them costs as many requests either way, and an
@@ -53,6 +55,12 @@ pub struct Plan {
     /// Departures of deleted UserInvites that wait or have a step.
     pub departures_pending: usize,
     pub held: BTreeMap<HeldReason, Vec<String>>,
+    /// What of it a person may approve.
+    pub sets: Vec<HeldSet>,
+    /// Of the approved steps those that are not done and still wanted; none where the roster does not tell.
+    pub approved: Option<Vec<String>>,
+    /// Not every seat that is wanted is free before others are freed.
+    pub seats_short: bool,
     /// What of the organization itself the server refuses: the field, and why.
     pub refused: Option<(&'static str, String)>,
     /// When the next thing becomes due without anybody's doing.
@@ -63,6 +71,19 @@ pub struct Plan {
     pub stale: Vec<String>,
     /// Newcomers who have to be searched for before they are mailed, since the roster may hide people: the next few.
     pub unseen: Vec<Guest>,
+}
+
+/// Steps that one guard holds, and that one digest approves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldSet {
+    pub reason: HeldReason,
+    pub digest: String,
+    /// Since when all of it is held.
+    pub since: Timestamp,
+    /// Folded addresses, sorted.
+    pub who: Vec<String>,
+    /// One short hash for each of them.
+    pub steps: Vec<String>,
 }
 
 /// What becomes of one address.
@@ -90,7 +111,9 @@ struct Candidate {
 }
 
 pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstances: Circumstances) -> Plan {
-    let view = View { desired, snapshot, ledger, circumstances, remembered: remembered(desired, ledger) };
+    let remembered = remembered(desired, ledger);
+    let approved = approval::approved(ledger, circumstances.now);
+    let view = View { desired, snapshot, ledger, circumstances, remembered, approved };
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
     for invite in &desired.invites {
@@ -117,8 +140,11 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         }
     }
     organization(&view, &mut plan, &mut candidates);
-    guard::keep_an_administrator(&view, &mut plan, &mut candidates);
+    plan.approved = still_approved(&view, &plan, &candidates);
+    seat::keep_seat_time(&view, &mut plan, &mut candidates);
+    guard::keep_administrators(&view, &mut plan, &mut candidates);
     guard::limit_removals(&view, &mut plan, &mut candidates);
+    seat::limit_seats(&view, &mut plan, &mut candidates);
     if !circumstances.roster_fresh {
         // An invitation that was open may be accepted by now, and then revoking it ends no access.
         let counts = |c: &&Candidate| c.action.removes() || matches!(c.action, Action::Revoke { blind: false, .. });
@@ -132,6 +158,22 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         names.sort();
     }
     plan
+}
+
+/// Who is held for another reason is still wanted; whoever is there by now as declared is not.
+fn still_approved(view: &View, plan: &Plan, candidates: &[Candidate]) -> Option<Vec<String>> {
+    if view.approved.is_empty() {
+        return Some(Vec::new());
+    }
+    if !view.snapshot.is_complete() {
+        return None;
+    }
+    let organization = view.snapshot.target.organization_id;
+    let wanted: BTreeSet<String> =
+        candidates.iter().map(|c| approval::step(organization, &c.email, &c.action)).collect();
+    let held: BTreeSet<String> = plan.held.values().flatten().map(|email| approval::whom(email)).collect();
+    let left = view.approved.iter().filter(|step| wanted.contains(**step) || approval::is_about(step, &held));
+    Some(left.map(ToString::to_string).collect())
 }
 
 /// Title, then default role.
@@ -235,8 +277,8 @@ impl Plan {
         }
     }
 
-    /// A guard took the candidate back.
-    fn hold_candidate(&mut self, view: &View, candidate: Candidate, reason: HeldReason, message: String) {
+    /// A guard took the candidate back. Since when it is held is returned.
+    fn hold_candidate(&mut self, view: &View, candidate: Candidate, reason: HeldReason, message: String) -> Timestamp {
         let Candidate { cause, email, action: _, if_held } = candidate;
         match &cause {
             Cause::Invite(name) => {
@@ -254,7 +296,9 @@ impl Plan {
         } else if let Cause::Invite(name) = &cause {
             person = entry::settled_since(view.ledger.person(name, &email), person, view.now());
         }
+        let since = person.since.as_ref().map_or(view.now(), |since| since.0);
         self.hold(view, &cause, &email, reason, person);
+        since
     }
 
     fn due_at(due: &mut Option<Timestamp>, at: Timestamp) {
@@ -269,6 +313,7 @@ struct View<'a> {
     ledger: &'a Ledger,
     circumstances: Circumstances,
     remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
+    approved: BTreeSet<&'a str>,
 }
 
 /// Who remembers an address without being the one that claims it, by folded address: looked up for each of ten thousand
@@ -293,8 +338,20 @@ impl View<'_> {
         self.remembered.get(email)?.iter().find(|(name, _)| *name != invite).map(|(_, person)| *person)
     }
 
+    fn is_approved(&self, candidate: &Candidate) -> bool {
+        let organization = self.snapshot.target.organization_id;
+        !self.approved.is_empty()
+            && self.approved.contains(approval::step(organization, &candidate.email, &candidate.action).as_str())
+    }
+
     fn now(&self) -> Timestamp {
         self.circumstances.now
+    }
+
+    /// Which identity provider set this member's role, where that is to be respected (documentation page "Set up SCIM").
+    fn identity_provider_of<'m>(&self, member: &'m Member) -> Option<&'m str> {
+        let source = member.role_source.as_deref().filter(|_| self.desired.respects_identity_provider)?;
+        ["saml", "scim", "ldap"].iter().any(|provider| source.eq_ignore_ascii_case(provider)).then_some(source)
     }
 
     /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.

@@ -135,7 +135,18 @@ fn listed(subject: &Subject, member: &Member) -> Decision {
         let message = format!("roles are managed by the identity provider; is {from}, wanted {to}");
         return subject.hold(HeldReason::ManagedByIdentityProvider, &message);
     }
-    subject.act(Action::SetRole { user_id: member.user_id, email: subject.email.to_owned(), from, to })
+    if let Some(provider) = view.identity_provider_of(member) {
+        let message = format!(
+            "the role was set by {provider}; is {from}, wanted {to}: change it there, or set spec.guards.identityProvider of the Organization to Override"
+        );
+        return subject.hold(HeldReason::ManagedByIdentityProvider, &message);
+    }
+    let action = Action::SetRole { user_id: member.user_id, email: subject.email.to_owned(), from, to };
+    if view.ledger.passing.gives_up(subject.email, &action.verb()) {
+        let message = "somebody has changed the role back three times within a day, so it is left as it is: settle which role is meant, or remove the address";
+        return subject.hold(HeldReason::Reverted, message);
+    }
+    subject.act(action)
 }
 
 /// The open-source edition has no roles: who is listed has access.

@@ -86,6 +86,32 @@ impl Action {
         }
     }
 
+    /// Ends an access that takes a seat of the licence.
+    pub fn frees_a_seat(&self) -> bool {
+        match self {
+            Self::SetRole { from, to, .. } => from.has_access() && !to.has_access(),
+            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::has_access),
+            Self::SetTitle { .. }
+            | Self::SetDefaultRole { .. }
+            | Self::Revoke { .. }
+            | Self::Invite { .. }
+            | Self::InviteAnew { .. } => false,
+        }
+    }
+
+    /// Takes a seat, or promises one. An invitation that takes the place of an open one is promised its seat already.
+    pub fn takes_a_seat(&self) -> bool {
+        match self {
+            Self::SetRole { from, to, .. } => !from.has_access() && to.has_access(),
+            Self::Invite { .. } => true,
+            Self::SetTitle { .. }
+            | Self::SetDefaultRole { .. }
+            | Self::Remove { .. }
+            | Self::Revoke { .. }
+            | Self::InviteAnew { .. } => false,
+        }
+    }
+
     /// About the organization and no person.
     pub fn is_organizations(&self) -> bool {
         matches!(self, Self::SetTitle { .. } | Self::SetDefaultRole { .. })

@@ -38,6 +38,82 @@ fn the_last_administrator_keeps_the_role() {
 }
 
 #[test]
+fn as_many_administrators_stay_as_the_organization_says() {
+    let mut world = World::in_sync();
+    world.edit("administrators", |spec| spec.role = InviteRole::Manager);
+    for (least, changed) in [(0, 2), (1, 1), (2, 0), (5, 0)] {
+        world.organization.spec.guards.min_administrators = least;
+        assert_eq!(world.plan().steps.len(), changed, "{least}");
+    }
+}
+
+#[test]
+fn a_role_that_an_identity_provider_set_is_left_alone_unless_that_is_overruled() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.max_removals = IntOrString::Int(10);
+    for (number, source) in ["scim", "SAML", "ldap", "manual", "api"].into_iter().enumerate() {
+        world.change_member(&format!("person{number}@example.com"), |member| {
+            member.role = Some(Role::Reviewer);
+            member.role_source = Some(source.to_owned());
+        });
+    }
+    let plan = world.plan();
+    assert_eq!(
+        steps(&plan),
+        ["person3@example.com: Reviewer → Annotator", "person4@example.com: Reviewer → Annotator"]
+    );
+    assert_eq!(plan.held[&HeldReason::ManagedByIdentityProvider].len(), 3);
+    world.organization.spec.guards.identity_provider = crate::resources::IdentityProvider::Override;
+    assert_eq!(world.plan().steps.len(), 5);
+}
+
+#[test]
+fn whom_an_identity_provider_manages_is_not_deactivated_by_a_departure() {
+    let mut world = World::in_sync();
+    world.change_member("person2@example.com", |member| member.role_source = Some("scim".to_owned()));
+    world.edit("annotators", |spec| spec.emails.retain(|email| email != "person2@example.com"));
+    world.settle();
+    world.later(30);
+    assert_eq!(steps(&world.plan()), Vec::<String>::new());
+}
+
+#[test]
+fn a_role_that_somebody_changes_back_three_times_is_left_to_be_settled() {
+    let mut world = World::in_sync();
+    for round in 0..3 {
+        world.change_member("person2@example.com", |member| member.role = Some(Role::Reviewer));
+        world.read_roster();
+        let plan = world.plan();
+        assert_eq!(plan.steps.len(), 1, "round {round}");
+        let mut snapshot = world.snapshot();
+        outcome::succeeded(&mut world.ledger, &mut snapshot, &plan.steps[0].action);
+    }
+    world.read_roster();
+    assert_eq!(held(&world.plan()), [(HeldReason::Reverted, vec!["person2@example.com".to_owned()])]);
+    world.edit("annotators", |spec| spec.role = InviteRole::Manager);
+    assert_eq!(world.plan().steps.len(), 10, "another wish is another matter");
+}
+
+#[test]
+fn a_role_that_stays_is_no_round() {
+    let mut world = World::in_sync();
+    for _ in 0..5 {
+        world.edit("annotators", |spec| spec.role = InviteRole::Reviewer);
+        let plan = world.plan();
+        let mut snapshot = world.snapshot();
+        outcome::succeeded(&mut world.ledger, &mut snapshot, &plan.steps[0].action);
+        world.change_member("person0@example.com", |member| member.role = Some(Role::Reviewer));
+        world.read_roster();
+        world.edit("annotators", |spec| spec.role = InviteRole::Annotator);
+        let back = world.plan();
+        outcome::succeeded(&mut world.ledger, &mut snapshot, &back.steps[0].action);
+        world.change_member("person0@example.com", |member| member.role = Some(Role::Annotator));
+        world.read_roster();
+    }
+    assert!(world.ledger.passing.taken_back.is_empty());
+}
+
+#[test]
 fn more_removals_than_allowed_are_held_all_of_them() {
     let mut world = World::in_sync();
     world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);

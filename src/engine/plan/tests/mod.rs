@@ -1,5 +1,6 @@
 //! Start in sync, change one thing, assert the plan.
 
+mod approvals;
 mod claims;
 mod departures;
 mod guards;
@@ -7,6 +8,7 @@ mod hidden;
 mod invitations;
 mod marks;
 mod members;
+mod seats;
 
 use super::*;
 use crate::engine::desired::desired;
@@ -34,6 +36,7 @@ struct World {
     /// Whom a search was made for, and did not find.
     sought: Vec<String>,
     search_finds: Option<bool>,
+    seats: Option<crate::resources::Seats>,
     ledger: Ledger,
     now: Timestamp,
     mail_allowed: bool,
@@ -60,6 +63,7 @@ impl World {
             completeness: Completeness::Complete,
             sought: Vec::new(),
             search_finds: None,
+            seats: None,
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
             now: noon(),
             mail_allowed: true,
@@ -127,7 +131,7 @@ impl World {
             roles_by_hand: true,
             email_configured: true,
             may_invite: true,
-            seats: None,
+            seats: self.seats,
             completeness: self.completeness,
             begun: Boottime::now(),
             members: self.members.clone(),
@@ -153,6 +157,11 @@ impl World {
             invite.status = Some(status);
         }
         plan
+    }
+
+    fn read_roster(&mut self) {
+        let snapshot = self.snapshot();
+        outcome::take_in_roster(&mut self.ledger, &snapshot);
     }
 
     fn later(&mut self, seconds: i64) {

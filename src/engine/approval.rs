@@ -1,0 +1,112 @@
+//! One-time approval of what a guard holds: it names exactly those steps, and lets them and no others pass, over any number
+//! of passes and restarts, until each is done or a day is over. Pure.
+
+use super::ledger::Ledger;
+use super::plan::{Action, HeldSet};
+use crate::resources::{Approval, HeldReason};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+
+/// So many steps are approved at once; of a larger set the first so many are offered, then the next.
+pub const MOST_STEPS: usize = 5000;
+/// What is not done by then is held again.
+const LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// Characters of a step that tell whom it is about; the others tell what.
+const WHOM: usize = 6;
+
+const WHAT: usize = 6;
+
+/// What the annotation says, besides nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Named {
+    /// One of the sets that are held.
+    Held,
+    /// The approval that was used last.
+    Used,
+    Nothing,
+}
+
+/// Takes the approval that `approve` names into use. True: plan again.
+pub fn use_approval(ledger: &mut Ledger, approve: Option<&str>, sets: &[HeldSet], now: Timestamp) -> bool {
+    let named = approve.map(str::trim).and_then(|digest| sets.iter().find(|set| set.digest == digest));
+    let Some(set) = named.filter(|set| ledger.approval.as_ref().is_none_or(|used| used.digest != set.digest)) else {
+        return false;
+    };
+    ledger.approval = Some(Approval { digest: set.digest.clone(), at: Time(now), steps: set.steps.clone() });
+    true
+}
+
+/// What the annotation names, so that people are told where it names nothing.
+pub fn named(ledger: &Ledger, approve: &str, sets: &[HeldSet]) -> Named {
+    let approve = approve.trim();
+    if ledger.approval.as_ref().is_some_and(|used| used.digest == approve) {
+        Named::Used
+    } else if sets.iter().any(|set| set.digest == approve) {
+        Named::Held
+    } else {
+        Named::Nothing
+    }
+}
+
+/// Strikes what is done or no longer wanted: should it be wanted again, it is held again.
+pub fn strike(ledger: &mut Ledger, left: Option<Vec<String>>) {
+    if let (Some(approval), Some(left)) = (&mut ledger.approval, left) {
+        approval.steps = left;
+    }
+}
+
+/// The steps that may pass now.
+pub fn approved(ledger: &Ledger, now: Timestamp) -> BTreeSet<&str> {
+    let valid = ledger.approval.iter().filter(|approval| now < approval.at.0 + LIFE);
+    valid.flat_map(|approval| &approval.steps).map(String::as_str).collect()
+}
+
+/// One step, short: whom it is about and what is done. The same step of another organization is another one.
+pub fn step(organization: i64, email: &str, action: &Action) -> String {
+    let from = match action {
+        Action::SetRole { user_id, from, .. } => format!("{user_id} {from}"),
+        Action::Remove { user_id, from, .. } => {
+            format!("{user_id} {}", from.as_ref().map_or("", |role| role.as_code()))
+        }
+        _ => String::new(),
+    };
+    format!("{}{}", whom(email), short(&[&organization.to_string(), email, &action.verb(), &from], WHAT))
+}
+
+/// The part of a step that tells whom it is about.
+pub fn whom(email: &str) -> String {
+    short(&[email], WHOM)
+}
+
+pub fn is_about(step: &str, whom: &BTreeSet<String>) -> bool {
+    step.get(..WHOM).is_some_and(|who| whom.contains(who))
+}
+
+/// `since` makes the same people held again another set. One whose approval is over without having been carried out, as
+/// when the server was away, gets a new digest too.
+pub fn digest(ledger: &Ledger, organization: i64, reason: HeldReason, since: Timestamp, steps: &[String]) -> String {
+    let mut parts = vec![organization.to_string(), reason.to_string(), since.to_string()];
+    parts.extend_from_slice(steps);
+    let digest = |parts: &[String]| short(&parts.iter().map(String::as_str).collect::<Vec<_>>(), 12);
+    let first = digest(&parts);
+    match ledger.approval.as_ref().filter(|used| used.digest == first) {
+        None => first,
+        Some(used) => {
+            parts.push(used.at.0.to_string());
+            digest(&parts)
+        }
+    }
+}
+
+fn short(parts: &[&str], characters: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut text = format!("{:x}", hash.finalize());
+    text.truncate(characters);
+    text
+}
