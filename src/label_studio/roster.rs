@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
+use crate::resources::{folded, in_unicode};
+
 use super::client::Client;
 use super::error::{Class, Error};
 use super::members::{Member, Row, list_path};
@@ -78,8 +80,15 @@ impl Client {
     /// `search` compares is not published: finding nobody proves nothing until it has found somebody known.
     pub async fn search(&self, organization: i64, email: &str) -> Result<Vec<Member>, Error> {
         let wanted = folded(email);
-        let walk = self.walk(organization, Some(email.trim()), MOST_SEARCH_PAGES).await?;
-        Ok(walk.members.into_iter().filter(|member| folded(&member.email) == wanted).collect())
+        // The server may hold the domain in either script.
+        for spelling in std::iter::once(wanted.clone()).chain(in_unicode(&wanted)) {
+            let walk = self.walk(organization, Some(&spelling), MOST_SEARCH_PAGES).await?;
+            let found: Vec<Member> = walk.members.into_iter().filter(|m| folded(&m.email) == wanted).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
     }
 
     async fn walk(&self, organization: i64, search: Option<&str>, most: usize) -> Result<Walk, Error> {
@@ -166,10 +175,6 @@ impl Walk {
             }
         }
     }
-}
-
-fn folded(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 #[cfg(test)]
@@ -301,6 +306,6 @@ mod tests {
         });
         let found = server.client("sesame-sesame").search(1, "a+B@example.com").await.unwrap();
         assert_eq!(found.iter().map(|m| m.user_id).collect::<Vec<_>>(), [2]);
-        assert!(server.asked()[0].target.ends_with("&search=a%2BB%40example.com"), "{:?}", server.asked());
+        assert!(server.asked()[0].target.ends_with("&search=a%2Bb%40example.com"), "{:?}", server.asked());
     }
 }

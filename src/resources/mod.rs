@@ -1,12 +1,14 @@
 //! The two kinds people write, their schema, rules, bounds and status. Knows neither Label Studio's
 //! wire format nor kube's runtime, and decides nothing.
 
+mod address;
 mod organization;
 mod organization_status;
 mod reasons;
 mod status;
 mod user_invite;
 
+pub use address::{folded, in_unicode};
 pub use organization::{
     Bootstrap, Credentials, DefaultRole, Grant, GrantedRole, Guards, IdentityProvider, InviteLink, KeyRef, Mode,
     Organization, OrganizationSpec, PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls,
@@ -17,7 +19,7 @@ pub use organization_status::{
     PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target, UnmanagedMember,
 };
 pub use reasons::reason_named;
-pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, folded, seconds};
+pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, seconds};
 pub use user_invite::{
     DeletionPolicy, InviteCounts, OrganizationRef, Resend, UserInvite, UserInviteSpec, UserInviteStatus,
 };

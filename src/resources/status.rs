@@ -249,12 +249,6 @@ impl Person {
     }
 }
 
-/// The form in which addresses are compared and sent: trimmed and lower-cased (published: single sign-on and
-/// provisioning lower-case everything, measured: so does the sign-up form).
-pub fn folded(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
 /// Status times have whole seconds, so the clock is cut before it is compared with them.
 pub fn seconds(now: Timestamp) -> Timestamp {
     now.round(jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc)).unwrap_or(now)

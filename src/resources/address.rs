@@ -1,0 +1,68 @@
+//! The form in which addresses are compared and sent. Knows nothing of who has them.
+
+use std::borrow::Cow;
+
+/// Trimmed and in lower case (published: single sign-on and provisioning lower-case everything; measured: so does the sign-up
+/// form), the domain as it goes over the wire: `bücher.example` and `xn--bcher-kva.example` are one. A tag after a plus sign
+/// is part of the address, as Label Studio takes it.
+pub fn folded(email: &str) -> String {
+    let email = email.trim();
+    if email.is_ascii() {
+        return email.to_ascii_lowercase();
+    }
+    let lowered = email.to_lowercase();
+    let Some((local, domain)) = lowered.rsplit_once('@') else { return lowered };
+    let domain =
+        idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::EMPTY).unwrap_or(Cow::Borrowed(domain));
+    format!("{local}@{domain}")
+}
+
+/// A folded address with its domain as people write it, where that is another spelling.
+pub fn in_unicode(folded: &str) -> Option<String> {
+    let (local, domain) = folded.rsplit_once('@')?;
+    let (written, valid) = idna::domain_to_unicode(domain);
+    (valid.is_ok() && written != domain).then(|| format!("{local}@{written}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_it_is_typed_it_is_the_same_person() {
+        for (typed, same) in [
+            ("  Ann@Example.COM ", "ann@example.com"),
+            ("ann@Bücher.example", "ann@xn--bcher-kva.example"),
+            ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
+            ("ann@XN--BCHER-KVA.example", "ann@xn--bcher-kva.example"),
+            // Composed, or letter and mark, as different keyboards make it.
+            ("ann@bu\u{308}cher.example", "ann@xn--bcher-kva.example"),
+            // What comes along when an address is copied from a page.
+            ("\u{a0}ann@example.com\u{200b}", "ann@example.com"),
+            ("ÄNNE@example.com", "änne@example.com"),
+        ] {
+            assert_eq!(folded(typed), same, "{typed:?}");
+        }
+        assert_eq!(in_unicode("ann@xn--bcher-kva.example").as_deref(), Some("ann@bücher.example"));
+        assert_eq!(in_unicode("ann@example.com"), None);
+    }
+
+    #[test]
+    fn what_the_server_tells_apart_stays_apart() {
+        for (one, other) in [
+            ("ann+labels@example.com", "ann@example.com"),
+            ("a.nn@example.com", "ann@example.com"),
+            ("anne@example.com", "änne@example.com"),
+        ] {
+            assert_ne!(folded(one), folded(other));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_stays_what_it_is() {
+        for odd in ["", "@", "Deleted", "a@b@c", "ä", "ann@\u{fffd}.example", "ann@-ü-.example"] {
+            let once = folded(odd);
+            assert_eq!(folded(&once), once, "{odd:?}");
+        }
+    }
+}
