@@ -79,7 +79,8 @@ impl Pass<'_> {
         server.told = Instant::now();
         let resync = server.until_resync();
         let due = plan.due.map(until);
-        let full = (!self.handed_over_all).then_some(DOUBTFUL_AGAIN);
+        let has_room = |before| ledger.departing() < before;
+        let full = self.waits_for_room.map(|before| if has_room(before) { Duration::ZERO } else { DOUBTFUL_AGAIN });
         let mut after = lock.next.into_iter().chain(link.next).min();
         let wait = match stop {
             Stop::Settled { wait } => wait,

@@ -135,7 +135,8 @@ async fn stages(
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;
         return Ok(Next::WhenWoken.once(told));
     }
-    let pass = Pass { context, organization, desired, gate, handed_over_all: waiting.is_empty() };
+    let waits_for_room = (!waiting.is_empty()).then(|| ledger.departing());
+    let pass = Pass { context, organization, desired, gate, waits_for_room };
     pass.run(state, objects, ledger).await
 }
 
@@ -150,7 +151,8 @@ pub struct Pass<'a> {
     pub organization: &'a Organization,
     pub desired: &'a Desired,
     pub gate: Preemption,
-    pub handed_over_all: bool,
+    /// So many people depart; the list has no room for those of further UserInvites.
+    pub waits_for_room: Option<usize>,
 }
 
 impl Pass<'_> {

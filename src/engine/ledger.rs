@@ -124,6 +124,11 @@ impl Ledger {
         change(Arc::make_mut(entry));
     }
 
+    /// People of deleted UserInvites whose departure is not carried out.
+    pub fn departing(&self) -> usize {
+        self.departures.iter().map(|departure| departure.users.len()).sum()
+    }
+
     pub fn is_marked(&self, email: &str) -> bool {
         self.in_flight.as_ref().is_some_and(|mark| mark.emails.iter().any(|marked| marked == email))
     }

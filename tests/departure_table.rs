@@ -1,0 +1,271 @@
+//! Each deletion policy with each state that somebody may be in, and with each thing that may happen at the same time. One
+//! table says how it ends.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod stage;
+
+use label_studio_simulator::{Fault, FaultKind, MemberState, Options};
+use serde_json::{Value, json};
+use stage::{Stage, person};
+use std::collections::BTreeMap;
+
+const POLICIES: [&str; 3] = ["Deactivate", "Retain", "Remove"];
+
+/// Where somebody stands when the manifest goes, and where they end under each policy.
+const STATES: [(&str, [&str; 3]); 7] = [
+    ("active", ["Deactivated", "Active AN", "Removed"]),
+    // Signed up by the link; the role that is declared was refused until now.
+    ("pending", ["Deactivated", "Pending", "Removed"]),
+    ("deactivated", ["Deactivated", "Deactivated", "Removed"]),
+    ("invited", ["nobody", "Invited", "nobody"]),
+    ("expired", ["nobody", "InviteExpired", "nobody"]),
+    // Another manifest claims the same person, and has done so for longer.
+    ("claimed", ["Active AN", "Active AN", "Active AN"]),
+    // Another manifest takes the person within the half minute.
+    ("moved", ["Active RE", "Active RE", "Active RE"]),
+];
+
+fn name(policy: &str, state: &str) -> String {
+    format!("{state}-{}", policy.to_lowercase())
+}
+
+fn email(policy: &str, state: &str) -> String {
+    format!("{}@example.com", name(policy, state))
+}
+
+fn invite(name: &str, role: &str, policy: &str, email: &str) -> Value {
+    let mut invite = Stage::invite(name, role, &[email]);
+    invite["spec"]["deletionPolicy"] = json!(policy);
+    invite
+}
+
+/// How somebody stands on the server.
+fn standing(stage: &Stage, email: &str) -> String {
+    let Some(member) = stage.simulator.member(email) else { return "nobody".to_owned() };
+    match member.state {
+        MemberState::InviteRevoked => "nobody".to_owned(),
+        MemberState::Active => format!("Active {}", member.role),
+        state => format!("{state:?}"),
+    }
+}
+
+async fn delete_all(stage: &Stage, names: &[String]) {
+    let mut arguments = vec!["delete", "--timeout=60s", "userinvites"];
+    arguments.extend(names.iter().map(String::as_str));
+    stage.kubectl(&arguments, "").await;
+}
+
+async fn departed(stage: &Stage) {
+    stage
+        .until("all departures", async || {
+            stage.get("organization/acme").await["status"]["departures"].as_array().is_none_or(Vec::is_empty)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn each_policy_with_each_state() {
+    let stage = Stage::play(Options::default()).await;
+    stage.apply(&stage.organization(json!({"guards": {"maxRemovals": 100}}))).await;
+    for policy in POLICIES {
+        for state in ["active", "claimed", "moved"] {
+            stage.simulator.add_member(&email(policy, state), "AN");
+        }
+        stage.simulator.add_member(&email(policy, "deactivated"), "DI");
+        stage.simulator.sign_up_by_link(&email(policy, "pending")).unwrap();
+        stage
+            .apply(&invite(&format!("first-{}", policy.to_lowercase()), "Annotator", policy, &email(policy, "claimed")))
+            .await;
+    }
+    stage.simulator.fault(Fault::on("PATCH", "/api/organizations/1/memberships", FaultKind::Forbidden403).always());
+    for policy in POLICIES {
+        for (state, _) in STATES {
+            let role = if state == "deactivated" { "Deactivated" } else { "Annotator" };
+            stage.apply(&invite(&name(policy, state), role, policy, &email(policy, state))).await;
+        }
+    }
+    for policy in POLICIES {
+        for (state, _) in STATES {
+            let (ready, reason) = match state {
+                "pending" => ("False", "Forbidden"),
+                "claimed" => ("True", "Held"),
+                _ => ("True", "Reconciled"),
+            };
+            stage.ready(&format!("userinvite/{}", name(policy, state)), ready, reason).await;
+        }
+        stage.simulator.expire_invitation(&email(policy, "expired")).unwrap();
+    }
+    stage.simulator.clear_faults();
+    let mails = stage.simulator.mails().len();
+
+    let all: Vec<String> = POLICIES.iter().flat_map(|policy| STATES.map(|(state, _)| name(policy, state))).collect();
+    delete_all(&stage, &all).await;
+    for policy in POLICIES {
+        let taker = format!("taker-{}", policy.to_lowercase());
+        stage.apply(&invite(&taker, "Reviewer", policy, &email(policy, "moved"))).await;
+    }
+    stage.until("the first has left", async || standing(&stage, &email("Remove", "active")) == "Removed").await;
+    departed(&stage).await;
+    for (at, policy) in POLICIES.iter().enumerate() {
+        stage.ready(&format!("userinvite/taker-{}", policy.to_lowercase()), "True", "Reconciled").await;
+        for (state, ends) in STATES {
+            assert_eq!(standing(&stage, &email(policy, state)), ends[at], "{policy}, {state}");
+        }
+    }
+    assert_eq!(stage.simulator.mails().len(), mails, "nobody is mailed by a departure or a move");
+}
+
+/// Too late for a move: whoever was deactivated gets a role again, whoever was removed is invited.
+#[tokio::test]
+async fn each_policy_and_somebody_who_comes_back_after_the_departure() {
+    let stage = Stage::play(Options::default()).await;
+    for policy in POLICIES {
+        stage.simulator.add_member(&email(policy, "back"), "AN");
+        stage.apply(&invite(&name(policy, "back"), "Annotator", policy, &email(policy, "back"))).await;
+    }
+    for policy in POLICIES {
+        stage.ready(&format!("userinvite/{}", name(policy, "back")), "True", "Reconciled").await;
+    }
+    delete_all(&stage, &POLICIES.map(|policy| name(policy, "back"))).await;
+    stage.until("one has left", async || standing(&stage, &email("Remove", "back")) == "Removed").await;
+    departed(&stage).await;
+    let ends: BTreeMap<&str, (&str, usize)> =
+        [("Deactivate", ("Active RE", 0)), ("Retain", ("Active RE", 0)), ("Remove", ("Invited", 1))].into();
+    for policy in POLICIES {
+        stage
+            .apply(&invite(&format!("again-{}", policy.to_lowercase()), "Reviewer", policy, &email(policy, "back")))
+            .await;
+    }
+    for policy in POLICIES {
+        stage.ready(&format!("userinvite/again-{}", policy.to_lowercase()), "True", "Reconciled").await;
+        let end = (standing(&stage, &email(policy, "back")), stage.simulator.mails_to(&email(policy, "back")));
+        assert_eq!((end.0.as_str(), end.1), ends[policy], "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn each_policy_and_the_last_administrator() {
+    for (policy, reason) in [("Deactivate", "DeparturesHeld"), ("Remove", "DeparturesHeld"), ("Retain", "Reconciled")] {
+        let stage = Stage::play(Options::default()).await;
+        stage.simulator.add_member("ada@example.com", "AD");
+        stage.apply(&invite("people", "Administrator", policy, "ada@example.com")).await;
+        stage.ready("userinvite/people", "True", "Reconciled").await;
+        stage.delete("userinvite/people").await;
+        let ready = if reason == "Reconciled" { "True" } else { "False" };
+        let organization = stage.ready("organization/acme", ready, reason).await;
+        assert_eq!(standing(&stage, "ada@example.com"), "Active AD", "{policy}");
+        if ready == "False" {
+            let message = organization["status"]["conditions"].to_string();
+            assert!(message.contains("ada@example.com") && message.contains("Administrator"), "{message}");
+            // Somebody else takes over, and then nothing is in the way.
+            stage.simulator.add_member("alan@example.com", "AD");
+            stage.kubectl(&["annotate", "organization/acme", "labelstudio.rs/reconcile=1"], "").await;
+            departed(&stage).await;
+            assert_ne!(standing(&stage, "ada@example.com"), "Active AD", "{policy}");
+        }
+    }
+}
+
+/// What happens around it decides for everybody, whatever the policy: gone with the Organization is retained, and what is in
+/// the way for a while is waited for.
+#[tokio::test]
+async fn each_policy_with_what_may_happen_at_the_same_time() {
+    for circumstance in ["Organization gone", "server gone", "Secret gone", "suspended", "renamed"] {
+        let stage = Stage::play(Options::default()).await;
+        // All of them before anybody looks.
+        for policy in POLICIES {
+            stage.simulator.add_member(&email(policy, "active"), "AN");
+        }
+        for policy in POLICIES {
+            stage.apply(&invite(&name(policy, "active"), "Annotator", policy, &email(policy, "active"))).await;
+        }
+        let names = POLICIES.map(|policy| name(policy, "active"));
+        for name in &names {
+            stage.ready(&format!("userinvite/{name}"), "True", "Reconciled").await;
+        }
+        match circumstance {
+            "Organization gone" => stage.delete("organization/acme").await,
+            "server gone" => stage.simulator.pause_listening().await,
+            "Secret gone" => drop(stage.kubectl(&["delete", "secret", "label-studio"], "").await),
+            "suspended" => {
+                stage.apply(&stage.organization(json!({"suspend": true}))).await;
+                stage.ready("organization/acme", "True", "Suspended").await;
+            }
+            _ => rename(&stage).await,
+        }
+        delete_all(&stage, &names).await;
+        match circumstance {
+            "server gone" => stage.simulator.resume_listening().await.unwrap(),
+            "Secret gone" => stage.secret(&stage.simulator.legacy_token()).await,
+            "suspended" => stage.apply(&stage.organization(json!({"suspend": false}))).await,
+            _ => {}
+        }
+        let retained = matches!(circumstance, "Organization gone" | "renamed");
+        if retained {
+            assert_eq!(stage.simulator.journal().writes().len(), 0, "{circumstance}");
+        } else {
+            departed(&stage).await;
+        }
+        let ends = if retained { ["Active AN"; 3] } else { STATES[0].1 };
+        for (policy, end) in POLICIES.iter().zip(ends) {
+            assert_eq!(standing(&stage, &email(policy, "active")), end, "{circumstance}, {policy}");
+        }
+    }
+}
+
+/// As a GitOps tool does it that prunes last: the new Organization and its people, then the old Organization goes.
+async fn rename(stage: &Stage) {
+    let mut organization = stage.organization(json!({}));
+    organization["metadata"]["name"] = json!("acme-new");
+    stage.apply(&organization).await;
+    for policy in POLICIES {
+        let mut invite =
+            invite(&format!("new-{}", name(policy, "active")), "Annotator", policy, &email(policy, "active"));
+        invite["spec"]["organizationRef"]["name"] = json!("acme-new");
+        stage.apply(&invite).await;
+    }
+    stage.delete("organization/acme").await;
+    stage.ready("organization/acme-new", "True", "Reconciled").await;
+    for policy in POLICIES {
+        let invite = stage.ready(&format!("userinvite/new-{}", name(policy, "active")), "True", "Reconciled").await;
+        assert_eq!(person(&invite, &email(policy, "active"))["state"], "Active");
+    }
+}
+
+#[tokio::test]
+async fn more_at_once_than_the_list_of_departures_holds_wait_for_their_turn() {
+    let stage = Stage::play(Options::default()).await;
+    stage
+        .apply(&stage.organization(json!({
+            "guards": {"maxRemovals": 100_000}, "rateLimit": {"requestsPerSecond": 1000, "burst": 1000}
+        })))
+        .await;
+    let long = "x".repeat(200);
+    let people = |part: usize| (0..500).map(|n| format!("{long}{part}-{n:03}@example.com")).collect::<Vec<String>>();
+    for email in (0..3).flat_map(people) {
+        stage.simulator.add_member(&email, "AN");
+    }
+    for part in 0..3 {
+        let emails = people(part);
+        let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+        stage.apply(&Stage::invite(&format!("part-{part}"), "Annotator", &emails)).await;
+    }
+    for part in 0..3 {
+        stage.ready(&format!("userinvite/part-{part}"), "True", "Reconciled").await;
+    }
+    stage.kubectl(&["delete", "userinvites", "--all", "--wait=false"], "").await;
+    let full = async || {
+        let invites = stage.get("userinvites").await;
+        let reasons = invites["items"].as_array().unwrap().iter();
+        reasons
+            .map(|invite| stage::condition(invite, "Ready")["reason"].clone())
+            .any(|reason| reason == "DeparturesFull")
+    };
+    stage.until("one that waits, and says so", full).await;
+    stage.until("every manifest is gone", async || stage.get("userinvites").await["items"] == json!([])).await;
+    departed(&stage).await;
+    for email in (0..3).flat_map(people) {
+        assert_eq!(standing(&stage, &email), "Deactivated", "{email}");
+    }
+}
