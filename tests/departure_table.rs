@@ -46,7 +46,7 @@ fn standing(stage: &Stage, email: &str) -> String {
     match member.state {
         MemberState::InviteRevoked => "nobody".to_owned(),
         MemberState::Active => format!("Active {}", member.role),
-        state => format!("{state:?}"),
+        other => format!("{other:?}"),
     }
 }
 

@@ -264,7 +264,10 @@ pub fn condition(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Condition {
-    debug_assert!(super::reasons::reason_named(reason).is_some(), "{reason} is missing in docs/conditions.md");
+    debug_assert!(
+        super::reasons::reason_named(reason).is_some(),
+        "{reason} is missing in docs/conditions.md or docs/people.md"
+    );
     let status = if status { "True" } else { "False" };
     let since = before
         .iter()
