@@ -38,6 +38,7 @@ pub struct Invite {
     pub generation: Option<i64>,
     pub role: InviteRole,
     pub policy: DeletionPolicy,
+    pub resend: Resend,
     /// Folded address → as typed. Duplicates that differ only in case are one address.
     pub emails: BTreeMap<String, String>,
     /// Whether our finalizer stands: then a status was written before, and none means that it was lost.
@@ -45,6 +46,15 @@ pub struct Invite {
     /// Addresses whose memory is known to be stored, not only planned.
     pub stored: BTreeSet<String>,
     pub reinvite: Option<String>,
+}
+
+/// How an invitation goes on that nobody accepted in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Resend {
+    /// After the last mail.
+    pub after: SignedDuration,
+    /// Mails in all.
+    pub most: i32,
 }
 
 /// `invites` may come in any order; those that are being deleted must be left out, since they claim nobody.
@@ -99,6 +109,12 @@ fn wanted(invite: &UserInvite) -> Invite {
         generation: invite.metadata.generation,
         role: spec.role,
         policy: spec.deletion_policy,
+        resend: Resend {
+            // Longer than can be counted is never.
+            after: SignedDuration::try_from(std::time::Duration::from(spec.resend.after))
+                .unwrap_or(SignedDuration::MAX),
+            most: spec.resend.max_attempts,
+        },
         emails,
         finalized: invite.finalizers().iter().any(|f| f == crate::resources::FINALIZER),
         stored: status.map(stored).unwrap_or_default(),

@@ -69,8 +69,9 @@ pub fn settle_mark(
         // A row may be the old invitation that this mail was to replace: then only a later roster tells.
         let replaces = was_invited_before(ledger, claimant(email), email, &mark.started_at)
             || ledger.passing.revoked.contains_key(email);
-        if let Some(row) = snapshot.member(email).filter(|_| roster_tells || !replaces) {
-            if !is_the_old_one(row, &mark) {
+        let row = snapshot.member(email).map(|row| (row, is_an_old_one(row, &mark)));
+        if let Some((_, old)) = row.filter(|(_, old)| roster_tells || !(replaces || *old)) {
+            if !old {
                 was_sent(ledger, claimant(email), email, &mark, now);
             }
             // Else it is as before the mark: the next plan replaces it.
@@ -112,9 +113,10 @@ fn was_invited_before(ledger: &Ledger, claim: Option<(String, String)>, email: &
     known.filter_map(|person| person.invited_at.as_ref()).any(|at| at < marked)
 }
 
-/// Whether the server lists the very invitation that this mail was to replace, by its own time of it.
-fn is_the_old_one(row: &Member, mark: &InFlight) -> bool {
-    is_invited(row) && mark.replaces.is_some() && row.invited_at.map(|at| at.to_string()) == mark.replaces
+/// Whether the server lists an invitation that this mail was to replace, by its own time of it.
+fn is_an_old_one(row: &Member, mark: &InFlight) -> bool {
+    let newest = mark.replaces.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+    is_invited(row) && row.invited_at.zip(newest).is_some_and(|(at, newest)| at <= newest)
 }
 
 /// An earlier invitation was revoked for this mail, so the person is a new one, whoever remembers.

@@ -158,7 +158,8 @@ impl Snapshot {
 
     /// Whether the list itself shows one: who was found by a search alone does not count.
     pub fn shows_open_invitation(&self) -> bool {
-        self.members.iter().any(|(email, member)| is_invited(member) && !self.sought.contains(email))
+        let open = |member: &Member| member.invitation == InvitationState::Open;
+        self.members.iter().any(|(email, member)| open(member) && !self.sought.contains(email))
     }
 
     /// People who hold a role that gives access: what a share of removals is a share of.

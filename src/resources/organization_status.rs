@@ -178,7 +178,7 @@ pub struct InFlight {
     /// Folded addresses of one request, at most 50, and of those before it whose outcome is not stored yet.
     #[schemars(length(max = 500))]
     pub emails: Vec<String>,
-    /// When, by the server's own clock, the invitation was sent that this mail replaces.
+    /// When, by the server's own clock, the newest of those invitations was sent that this mail replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
     /// The role that the mail promises.

@@ -199,9 +199,10 @@ pub struct Person {
     /// The user's id in Label Studio, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<i64>,
-    /// Mails sent to this address by the operator.
+    /// Mails sent to this address by the operator; an invitation that it adopted counts as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i32>,
+    /// When the last mail was sent, as far as the operator knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invited_at: Option<Time>,
     /// Since when the person holds a seat, as far as the operator saw it.

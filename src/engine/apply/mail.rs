@@ -127,10 +127,12 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             // The earliest, since an outcome counts as this mark's if it is not older.
             started_at: answered.first().map_or(marked, |first| &first.marked).clone(),
             emails: behind.chain(guests).map(|guest| guest.email.clone()).collect(),
+            // Of several the newest: whatever the server sends for this mail is newer than all of them.
             replaces: guests
-                .first()
-                .filter(|_| matches!(step.action, Action::InviteAnew { .. }))
-                .and_then(|guest| self.snapshot.member(&guest.email)?.invited_at.map(|at| at.to_string())),
+                .iter()
+                .filter_map(|guest| self.snapshot.member(&guest.email)?.invited_at)
+                .max()
+                .map(|at| at.to_string()),
             role: step.action.mailed_role().map(ToString::to_string),
         }
     }

@@ -95,10 +95,13 @@ fn waits_for_person(subject: &Subject) -> Decision {
 }
 
 fn has_left(subject: &Subject) -> Decision {
+    if subject.was_dropped() {
+        return newcomer(subject);
+    }
     let mut person = subject.entry();
     person.state = PersonState::Left;
     person.seat_since = None;
-    let message = "was a member and is gone; not invited again until the address is removed and added anew";
+    let message = "was a member and is gone: to invite again, annotate labelstudio.rs/reinvite=<address>, or remove the address and add it anew";
     subject.ended(person, HeldReason::Left, message)
 }
 
@@ -106,9 +109,12 @@ fn was_revoked(subject: &Subject) -> Decision {
     if subject.invite.role == InviteRole::Deactivated {
         return Decision::Settled(subject.satisfied());
     }
+    if subject.was_dropped() {
+        return newcomer(subject);
+    }
     let mut person = subject.entry();
     person.state = PersonState::Revoked;
-    let message = "the invitation is gone from the server; not sent again until the address is removed and added anew";
+    let message = "the invitation is gone from the server: to send one, annotate labelstudio.rs/reinvite=<address>, or remove the address and add it anew";
     subject.ended(person, HeldReason::Revoked, message)
 }
 
@@ -125,11 +131,8 @@ fn newcomer(subject: &Subject) -> Decision {
             "the status was lost, so a mail may have been sent: ask the person, then annotate the UserInvite with labelstudio.rs/reinvite=<address>",
         );
     }
-    if !view.snapshot.email_configured {
-        return subject.hold(HeldReason::EmailNotConfigured, "the server sends no mail: configure its e-mail settings");
-    }
-    if !view.snapshot.may_invite {
-        return subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations");
+    if let Some(held) = unsendable(subject) {
+        return held;
     }
     let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
     let invitation = subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] });
@@ -141,6 +144,19 @@ fn newcomer(subject: &Subject) -> Decision {
         (Decision::Act(..), _) if hidden => Decision::Seek,
         (invitation, _) => invitation,
     }
+}
+
+/// Why this server mails nobody.
+pub fn unsendable(subject: &Subject) -> Option<Decision> {
+    let snapshot = subject.view.snapshot;
+    if !snapshot.email_configured {
+        let message = "the server sends no mail: configure its e-mail settings";
+        return Some(subject.hold(HeldReason::EmailNotConfigured, message));
+    }
+    if !snapshot.may_invite {
+        return Some(subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations"));
+    }
+    None
 }
 
 fn is_unconfirmed(before: Option<&Person>) -> bool {

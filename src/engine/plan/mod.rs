@@ -7,6 +7,7 @@ mod absent;
 mod departure;
 mod entry;
 mod guard;
+mod invited;
 mod order;
 mod person;
 mod seat;

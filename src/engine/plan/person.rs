@@ -1,7 +1,8 @@
 //! One address that a UserInvite claims: where it stands and what has to be done for it.
 
 use super::absent::unlisted;
-use super::entry::{entry, held, role_named, settled_since, wire_role};
+use super::entry::{entry, held, settled_since, wire_role};
+use super::invited::{expired_invitation, open_invitation};
 use super::subject::Subject;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::{Invite, says_all};
@@ -40,7 +41,7 @@ pub fn decide(
         );
     }
     match subject.member {
-        Some(member) => listed(&subject, member),
+        Some(member) => listed(&subject, member, due),
         // A service account, which not every server lists.
         None if email == view.snapshot.own_address => ourselves(&subject),
         None => unlisted(&subject),
@@ -97,7 +98,7 @@ fn lost_claim(
 }
 
 /// Somebody with this address is in the roster.
-fn listed(subject: &Subject, member: &Member) -> Decision {
+fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> Decision {
     let view = subject.view;
     if Some(member.user_id) == view.snapshot.owner || member.role == Some(Role::Owner) {
         return subject
@@ -117,7 +118,7 @@ fn listed(subject: &Subject, member: &Member) -> Decision {
     }
     match member.invitation {
         InvitationState::Open => return open_invitation(subject, member),
-        InvitationState::Expired => return expired_invitation(subject),
+        InvitationState::Expired => return expired_invitation(subject, member, due),
         InvitationState::None | InvitationState::Accepted => {}
     }
     let Some(from) = member.role.clone() else {
@@ -160,29 +161,6 @@ fn listed_without_roles(subject: &Subject, member: &Member) -> Decision {
     let mut person = subject.entry();
     person.state = PersonState::Active;
     person.user_id = Some(member.user_id);
-    Decision::Settled(subject.since(person))
-}
-
-fn open_invitation(subject: &Subject, member: &Member) -> Decision {
-    let to = wire_role(subject.invite.role);
-    // The role last sent or seen decides; where nothing is remembered, what is there is adopted.
-    let sent = subject.before.filter(|p| p.invited_at.is_some()).and_then(|p| p.role.as_deref()).and_then(role_named);
-    if to == Role::Deactivated {
-        return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: false });
-    }
-    let from = sent.or_else(|| member.role.clone().filter(|role| *role != Role::Pending)).unwrap_or_else(|| to.clone());
-    if to.rank() < from.rank() {
-        return subject.anew(from, to);
-    }
-    Decision::Settled(subject.invited(&from))
-}
-
-fn expired_invitation(subject: &Subject) -> Decision {
-    if subject.invite.role == InviteRole::Deactivated {
-        return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: false });
-    }
-    let mut person = subject.entry();
-    person.state = PersonState::InviteExpired;
     Decision::Settled(subject.since(person))
 }
 

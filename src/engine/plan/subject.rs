@@ -26,6 +26,12 @@ impl Subject<'_> {
         person
     }
 
+    /// Taken out of this very list and put back before the departure was carried out: whoever edits it wants the person anew.
+    pub fn was_dropped(&self) -> bool {
+        let own = self.view.ledger.person(&self.invite.name, self.email);
+        own.is_some_and(|person| person.state == PersonState::Leaving)
+    }
+
     /// Where a member stands before something is done about the role.
     fn as_found(&self) -> Option<Person> {
         let member = self.member.filter(|member| !is_invited(member))?;

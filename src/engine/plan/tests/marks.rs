@@ -65,6 +65,55 @@ fn a_row_that_the_mail_was_to_replace_says_nothing_until_the_request_is_over() {
     assert!(world.plan().is_done(), "{:?}", steps(&world.plan()));
 }
 
+/// An expired invitation that is sent again together with a newcomer; the process dies over the mail.
+fn sent_again(ago: u64) -> World {
+    let mut world = invited("old@example.com", "Annotator");
+    world.change_member("old@example.com", |m| m.invitation = InvitationState::Expired);
+    let earlier = noon() - SignedDuration::from_hours(100);
+    world.change_member("old@example.com", |m| m.invited_at = Some(earlier));
+    world.remembered("annotators", "old@example.com").invited_at = Some(Time(earlier));
+    marked(&mut world, "new@example.com", Duration::from_secs(ago));
+    let mark = world.ledger.in_flight.as_mut().unwrap();
+    mark.emails.push("old@example.com".to_owned());
+    mark.role = Some("Annotator".to_owned());
+    mark.replaces = Some(earlier.to_string());
+    world
+}
+
+#[test]
+fn an_expired_row_that_was_to_be_sent_again_says_nothing_while_the_request_may_be_under_way() {
+    let mut world = sent_again(1);
+    // Nor where nobody remembers, since somebody else had sent it.
+    world.ledger.invites.get_mut("annotators").unwrap().users.remove("old@example.com");
+    assert!(matches!(judge(&mut world), MarkVerdict::Wait(_)));
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(world.person("annotators", "old@example.com").state, PersonState::Inviting);
+}
+
+#[test]
+fn an_expired_row_that_stays_was_not_sent_again_and_a_newer_one_was() {
+    let mut world = sent_again(181);
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(world.person("annotators", "old@example.com").attempts, Some(1));
+    assert_eq!(steps(&world.plan()), ["invite 2 as Annotator: new@example.com, old@example.com"]);
+
+    let mut world = sent_again(181);
+    for (email, expired) in [("new@example.com", false), ("old@example.com", true)] {
+        world.members.retain(|m| m.email != email);
+        world.member(98, email, Role::Pending);
+        // However short its life was.
+        let state = if expired { InvitationState::Expired } else { InvitationState::Open };
+        world.change_member(email, |m| m.invitation = state);
+        world.change_member(email, |m| m.invited_at = Some(noon()));
+    }
+    assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert!(world.settle().is_done());
+    assert_eq!(world.person("annotators", "old@example.com").attempts, Some(2));
+    assert_eq!(world.person("annotators", "old@example.com").state, PersonState::InviteExpired);
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Invited);
+}
+
 #[test]
 fn an_invitation_that_was_revoked_for_a_mail_that_never_went_is_sent() {
     let mut world = invited("new@example.com", "Manager");

@@ -6,6 +6,7 @@ mod departures;
 mod guards;
 mod hidden;
 mod invitations;
+mod life;
 mod marks;
 mod members;
 mod seats;
