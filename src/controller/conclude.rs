@@ -16,6 +16,7 @@ use crate::engine::plan::Plan;
 use crate::engine::rounds::Stop;
 use crate::engine::snapshot::Completeness;
 use jiff::Timestamp;
+use kube::runtime::events::EventType;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -55,6 +56,7 @@ impl Pass<'_> {
             target_changed,
             ..Default::default()
         };
+        self.tell_unheeded(objects, ledger).await;
         let told = publish_people(self.context, objects, self.desired, ledger, &view, &self.gate).await?;
         // Last, so that nobody waits for them.
         let (mut lock, mut link) = (signup_lock::Outcome::default(), invite_link::Outcome::default());
@@ -106,6 +108,15 @@ impl Pass<'_> {
         }
         let all = [Some(resync), due, wait, full, after];
         Ok(Next::After(all.into_iter().flatten().min().unwrap_or(resync)).once(told))
+    }
+
+    /// Whoever annotates in vain should not wait for something to happen.
+    async fn tell_unheeded(&self, objects: &Objects, ledger: &mut Ledger) {
+        for (name, message) in std::mem::take(&mut ledger.passing.unheeded) {
+            if let Some(invite) = objects.invites.get(&name) {
+                self.context.events.tell(&**invite, EventType::Warning, "NothingToReinvite", &message).await;
+            }
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         if mark == MarkVerdict::Settled && pass.ledger.in_flight.is_some() {
             store_mark(pass).await?;
         }
+        // After the mark: what it holds as unconfirmed must not undo what is released.
+        release_reinvited(pass.desired, pass.ledger);
         let made = decide(pass, &mark, looked);
         if !made.stale.is_empty() && may_confirm(pass, &made) {
             idle += 1;
@@ -156,7 +158,6 @@ fn recognize<M, G>(pass: &mut Pass<'_, M, G>) -> Result<(), TargetChanged> {
     settle_target(pass.ledger, &pass.snapshot.target, pass.approve, now)?;
     outcome::take_in_roster(pass.ledger, pass.snapshot);
     learn_visibility(pass.ledger, pass.snapshot);
-    release_reinvited(pass.desired, pass.ledger);
     Ok(())
 }
 

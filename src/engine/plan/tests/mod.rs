@@ -10,6 +10,7 @@ mod life;
 mod marks;
 mod members;
 mod seats;
+mod reinvite;
 
 use super::*;
 use crate::engine::desired::desired;
