@@ -4,9 +4,9 @@
 use crate::label_studio::Role;
 use crate::resources::{
     DefaultRole, DeletionPolicy, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
-    RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded,
+    RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded, seconds,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,10 @@ pub struct Desired {
 pub struct Invite {
     pub name: String,
     pub generation: Option<i64>,
+    /// As declared; from `expires_at` on it is another: [`Invite::role_at`].
     pub role: InviteRole,
+    /// When access ends, in whole seconds like the time that it is compared with.
+    pub expires_at: Option<Timestamp>,
     pub policy: DeletionPolicy,
     pub resend: Resend,
     /// Folded address → as typed. Duplicates that differ only in case are one address.
@@ -108,6 +111,7 @@ fn wanted(invite: &UserInvite) -> Invite {
         name: invite.name_any(),
         generation: invite.metadata.generation,
         role: spec.role,
+        expires_at: spec.expires_at.as_ref().map(|at| seconds(at.0)),
         policy: spec.deletion_policy,
         resend: Resend {
             // Longer than can be counted is never.
@@ -130,6 +134,13 @@ fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
 pub fn says_all(person: &Person) -> bool {
     // Nobody there, and nobody wanted: then there is nothing.
     person.may_have_been_mailed() || person.state == PersonState::Deactivated
+}
+
+impl Invite {
+    /// Once access has ended, it is as if it had been written like that.
+    pub fn role_at(&self, now: Timestamp) -> InviteRole {
+        if self.expires_at.is_some_and(|end| end <= now) { InviteRole::Deactivated } else { self.role }
+    }
 }
 
 impl Desired {

@@ -4,7 +4,7 @@ use super::{Verdict, conditions, number, reason_of, stalls};
 use crate::engine::ledger::InviteMemory;
 use crate::engine::target::TargetChanged;
 use crate::resources::{
-    HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition,
+    HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition, seconds,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ pub fn invite_status(
         return before;
     }
     let users: Vec<Arc<Person>> = memory.users.values().cloned().collect();
-    let verdict = invite_verdict(situation, &users);
+    let ended = invite.spec.expires_at.as_ref().map(|at| seconds(at.0)).filter(|end| *end <= now);
+    let verdict = invite_verdict(situation, &users, ended);
     let known = match situation {
         InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
         InviteSituation::Suspended(_) | InviteSituation::TargetChanged(..) | InviteSituation::DeparturesFull => true,
@@ -69,7 +70,7 @@ pub fn invite_status(
     }
 }
 
-fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>]) -> Verdict {
+fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Option<Timestamp>) -> Verdict {
     match situation {
         InviteSituation::OrganizationMissing(name) => Verdict {
             ready: false,
@@ -112,11 +113,16 @@ fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>]) -> Verdict
             reconciling: false,
             stalled: true,
         },
-        InviteSituation::Judged { pending, observes } => judged(*pending, *observes, users),
+        InviteSituation::Judged { pending, observes } => judged(*pending, *observes, users, ended),
     }
 }
 
-fn judged(pending: usize, observes: bool, users: &[Arc<Person>]) -> Verdict {
+/// `ended`: when access ended, if it did.
+fn judged(pending: usize, observes: bool, users: &[Arc<Person>], ended: Option<Timestamp>) -> Verdict {
+    let told = |message: String| match ended {
+        Some(end) => format!("access ended at {end} by spec.expiresAt; {message}"),
+        None => message,
+    };
     let held: Vec<&Person> =
         users.iter().map(AsRef::as_ref).filter(|person: &&Person| person.reason.is_some()).collect();
     let stalling = held.iter().find(|person| stalls(person) && !agrees_with_winner(person));
@@ -140,16 +146,16 @@ fn judged(pending: usize, observes: bool, users: &[Arc<Person>]) -> Verdict {
         return Verdict {
             ready: false,
             reason: reason.as_str(),
-            message: summary(&held),
+            message: told(summary(&held)),
             reconciling: false,
             stalled: true,
         };
     }
     if held.is_empty() {
-        let message = "everybody is as declared".to_owned();
+        let message = told("everybody is as declared".to_owned());
         return Verdict { ready: true, reason: "Reconciled", message, reconciling: false, stalled: false };
     }
-    Verdict { ready: true, reason: "Held", message: summary(&held), reconciling: false, stalled: false }
+    Verdict { ready: true, reason: "Held", message: told(summary(&held)), reconciling: false, stalled: false }
 }
 
 fn counts(users: &[Arc<Person>], wanted: usize) -> InviteCounts {

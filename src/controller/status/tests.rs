@@ -67,6 +67,22 @@ fn what_did_not_change_is_equal_and_keeps_its_times() {
 }
 
 #[test]
+fn that_access_has_ended_is_told_once_it_has() {
+    let mut object = invite(1);
+    object.spec.expires_at = Some(Time(noon() + SignedDuration::from_millis(500)));
+    let memory = memory(person(PersonState::Deactivated, None));
+    let done = InviteSituation::Judged { pending: 0, observes: false };
+    let message = |now| {
+        let status = invite_status(&object, &memory, &done, Some(1), now);
+        status.conditions.iter().find(|c| c.type_ == "Ready").unwrap().message.clone()
+    };
+    assert_eq!(message(noon() - SignedDuration::from_secs(1)), "everybody is as declared");
+    let ended = "access ended at 2026-01-01T12:00:00Z by spec.expiresAt; everybody is as declared";
+    assert_eq!(message(noon()), ended);
+    assert_eq!(message(noon() + SignedDuration::from_hours(9)), ended, "no clock in it");
+}
+
+#[test]
 fn the_generation_moves_only_with_its_outcome() {
     let mut object = invite(1);
     let memory = memory(person(PersonState::Active, None));

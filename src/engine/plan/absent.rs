@@ -28,7 +28,7 @@ pub fn unlisted(subject: &Subject) -> Decision {
         return Decision::Wait(Some(subject.since(person)));
     }
     if let Some(before) = subject.before {
-        if before.user_id.is_some() && subject.invite.role != InviteRole::Deactivated {
+        if before.user_id.is_some() && subject.role != InviteRole::Deactivated {
             return concluded(subject, has_left);
         }
         if before.invited_at.is_some() {
@@ -37,14 +37,11 @@ pub fn unlisted(subject: &Subject) -> Decision {
         }
         // Where the status was lost, only a whole roster that shows open invitations tells who is new.
         let doubtful = hides || !complete || !view.snapshot.shows_open_invitation();
-        if before.is_held_for(HeldReason::InviteUnconfirmed)
-            && doubtful
-            && subject.invite.role != InviteRole::Deactivated
-        {
+        if before.is_held_for(HeldReason::InviteUnconfirmed) && doubtful && subject.role != InviteRole::Deactivated {
             return subject.hold(HeldReason::InviteUnconfirmed, before.message.as_deref().unwrap_or_default());
         }
     }
-    if subject.invite.role == InviteRole::Deactivated {
+    if subject.role == InviteRole::Deactivated {
         if is_unconfirmed(subject.before) && hides && !view.found_nothing_open(subject.email) {
             // Perhaps invited, and nobody sees it: revoked once, so that no access comes of it.
             return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: true });
@@ -71,7 +68,7 @@ fn perhaps_there(subject: &Subject) -> Decision {
 }
 
 fn absent_without_roles(subject: &Subject) -> Decision {
-    if subject.invite.role == InviteRole::Deactivated {
+    if subject.role == InviteRole::Deactivated {
         return Decision::Settled(subject.satisfied());
     }
     subject.hold(
@@ -81,7 +78,7 @@ fn absent_without_roles(subject: &Subject) -> Decision {
 }
 
 fn waits_for_person(subject: &Subject) -> Decision {
-    let to = wire_role(subject.invite.role);
+    let to = wire_role(subject.role);
     let hidden = !subject.view.snapshot.was_invited_since(subject.email);
     if to == Role::Deactivated {
         // Revoked once, blindly where the server hides invitations: the outcome clears `invitedAt`.
@@ -106,7 +103,7 @@ fn has_left(subject: &Subject) -> Decision {
 }
 
 fn was_revoked(subject: &Subject) -> Decision {
-    if subject.invite.role == InviteRole::Deactivated {
+    if subject.role == InviteRole::Deactivated {
         return Decision::Settled(subject.satisfied());
     }
     if subject.was_dropped() {
@@ -135,7 +132,7 @@ fn newcomer(subject: &Subject) -> Decision {
         return held;
     }
     let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
-    let invitation = subject.act(Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] });
+    let invitation = subject.act(Action::Invite { role: wire_role(subject.role), guests: vec![guest] });
     let hidden = !complete && !view.snapshot.was_sought(subject.email);
     match (invitation, view.snapshot.search_finds) {
         (Decision::Act(..), Some(false)) if hidden => perhaps_there(subject),

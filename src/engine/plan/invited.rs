@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub fn open_invitation(subject: &Subject, member: &Member) -> Decision {
-    let to = wire_role(subject.invite.role);
+    let to = wire_role(subject.role);
     // The role last sent or seen decides; where nothing is remembered, what is there is adopted.
     let sent = subject.before.filter(|p| p.invited_at.is_some()).and_then(|p| p.role.as_deref()).and_then(role_named);
     if to == Role::Deactivated {
@@ -27,7 +27,7 @@ pub fn open_invitation(subject: &Subject, member: &Member) -> Decision {
 /// says `spec.resend`.
 pub fn expired_invitation(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> Decision {
     let view = subject.view;
-    if subject.invite.role == InviteRole::Deactivated {
+    if subject.role == InviteRole::Deactivated {
         return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: false });
     }
     let mut person = adopted(subject, member, subject.entry());
@@ -62,7 +62,7 @@ pub fn expired_invitation(subject: &Subject, member: &Member, due: &mut Option<T
         return held;
     }
     let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
-    let action = Action::Invite { role: wire_role(subject.invite.role), guests: vec![guest] };
+    let action = Action::Invite { role: wire_role(subject.role), guests: vec![guest] };
     match subject.act(action) {
         // What was adopted is remembered before the next mail.
         Decision::Act(action, _) => Decision::Act(action, Some(person)),

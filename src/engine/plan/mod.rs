@@ -119,6 +119,9 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     let mut candidates = Vec::new();
     for invite in &desired.invites {
         plan.pending.insert(invite.name.clone(), 0);
+        if let Some(end) = invite.expires_at.filter(|end| view.now() < *end) {
+            Plan::due_at(&mut plan.due, end);
+        }
         let full = person::is_full(&view, invite);
         for (email, typed) in &invite.emails {
             let decision = person::decide(&view, invite, email, typed, full, &mut plan.due);

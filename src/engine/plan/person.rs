@@ -33,7 +33,8 @@ pub fn decide(
     // A claim takes over what another manifest remembers, so that a move is no departure and no second mail.
     let remembered = || view.remembered_elsewhere(&invite.name, email);
     let before = own.filter(|p| p.may_have_been_mailed()).or_else(remembered).or(own);
-    let subject = Subject { view, invite, email, typed, before, member: view.member(email) };
+    let role = invite.role_at(view.now());
+    let subject = Subject { view, invite, role, email, typed, before, member: view.member(email) };
     if full && own.is_none_or(|person| person.is_held_for(HeldReason::DeparturesFull)) {
         return subject.hold(
             HeldReason::DeparturesFull,
@@ -89,10 +90,10 @@ fn lost_claim(
         person.role = None;
     }
     // The same wish twice, as while people move from one manifest to another: nobody waits for that.
-    let same = winner.role == invite.role;
+    let (theirs, ours) = (winner.role_at(view.now()), invite.role_at(view.now()));
+    let same = theirs == ours;
     let words = if same { SAME_WISH } else { "claimed with another role" };
-    let message =
-        format!("{words} by UserInvite {} ({}): remove the address from one of the two", winner.name, winner.role);
+    let message = format!("{words} by UserInvite {} ({theirs}): remove the address from one of the two", winner.name);
     let person = settled_since(own, held(person, HeldReason::Conflict, message), view.now());
     if same { Decision::Settled(person) } else { Decision::Held(HeldReason::Conflict, person) }
 }
@@ -124,7 +125,7 @@ fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> De
     let Some(from) = member.role.clone() else {
         return subject.hold(HeldReason::UnknownRole, "the server does not tell the role of this member");
     };
-    let to = wire_role(subject.invite.role);
+    let to = wire_role(subject.role);
     if let Role::Other(code) = &from {
         let message = format!("has the role {code:?}, which this version does not know: change it in Label Studio");
         return subject.hold(HeldReason::UnknownRole, &message);
@@ -152,7 +153,7 @@ fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> De
 
 /// The open-source edition has no roles: who is listed has access.
 fn listed_without_roles(subject: &Subject, member: &Member) -> Decision {
-    if subject.invite.role == InviteRole::Deactivated {
+    if subject.role == InviteRole::Deactivated {
         return subject.hold(
             HeldReason::UnsupportedByEdition,
             "the open-source edition cannot deactivate: the person still has access",

@@ -5,12 +5,14 @@ use super::{Action, Decision, Guest, View};
 use crate::engine::desired::Invite;
 use crate::engine::snapshot::is_invited;
 use crate::label_studio::{Member, Role};
-use crate::resources::{HeldReason, Person, PersonState};
+use crate::resources::{HeldReason, InviteRole, Person, PersonState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub struct Subject<'a> {
     pub view: &'a View<'a>,
     pub invite: &'a Invite,
+    /// As it is to be now.
+    pub role: InviteRole,
     pub email: &'a str,
     pub typed: &'a str,
     pub before: Option<&'a Person>,

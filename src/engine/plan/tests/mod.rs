@@ -3,6 +3,7 @@
 mod approvals;
 mod claims;
 mod departures;
+mod expiry;
 mod guards;
 mod hidden;
 mod invitations;
