@@ -33,7 +33,7 @@ fn of_legacy(simulator: &Simulator) -> Client {
 async fn invite(client: &Client, emails: &[&str]) -> Result<(), Error> {
     let emails: Vec<String> = emails.iter().map(ToString::to_string).collect();
     let soon = Boottime::now() + Duration::from_secs(5);
-    client.invite(Invite { emails: &emails, role: &Role::Annotator }, soon).await
+    client.invite(Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] }, soon).await
 }
 
 #[tokio::test]

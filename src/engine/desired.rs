@@ -42,6 +42,9 @@ pub struct Invite {
     pub expires_at: Option<Timestamp>,
     pub policy: DeletionPolicy,
     pub resend: Resend,
+    /// Titles.
+    pub workspaces: Vec<String>,
+    pub projects: Vec<i64>,
     /// Folded address → as typed. Duplicates that differ only in case are one address.
     pub emails: BTreeMap<String, String>,
     /// Whether our finalizer stands: then a status was written before, and none means that it was lost.
@@ -113,6 +116,8 @@ fn wanted(invite: &UserInvite) -> Invite {
         role: spec.role,
         expires_at: spec.expires_at.as_ref().map(|at| seconds(at.0)),
         policy: spec.deletion_policy,
+        workspaces: spec.workspaces.clone(),
+        projects: spec.projects.clone(),
         resend: Resend {
             // Longer than can be counted is never.
             after: SignedDuration::try_from(std::time::Duration::from(spec.resend.after))
@@ -144,6 +149,11 @@ impl Invite {
 }
 
 impl Desired {
+    /// Titles that somebody names, each once.
+    pub fn workspaces(&self) -> BTreeSet<&str> {
+        self.invites.iter().flat_map(|invite| &invite.workspaces).map(|title| title.trim()).collect()
+    }
+
     /// The UserInvite whose claim on this folded address is effective.
     pub fn claimant(&self, email: &str) -> Option<&Invite> {
         self.claims.get(email).map(|index| &self.invites[*index])

@@ -65,6 +65,8 @@ pub struct Passing {
     pub taken_back: BTreeMap<(String, String), Vec<Boottime>>,
     /// Who lost a seat within the vendor's seven days, to be told once.
     pub freed_early: BTreeSet<String>,
+    /// How often somebody was added to a workspace, by user id and workspace id.
+    pub added: BTreeMap<(i64, i64), u32>,
     /// By name of the UserInvite, what its annotation asks for in vain: to be told once.
     pub unheeded: BTreeMap<String, String>,
     /// The mark of a rotation of the invite link, and when this process first saw it.

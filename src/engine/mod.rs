@@ -20,3 +20,4 @@ pub mod seek;
 pub mod snapshot;
 pub mod target;
 pub mod visibility;
+pub mod workspaces;

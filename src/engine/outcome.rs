@@ -67,6 +67,10 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
                 }
             }
         }
+        Action::AddToWorkspace { user_id, workspace, .. } => {
+            snapshot.workspaces.fold_member(*workspace, *user_id);
+            *ledger.passing.added.entry((*user_id, *workspace)).or_default() += 1;
+        }
         Action::Invite { .. } | Action::InviteAnew { .. } => {}
     }
 }

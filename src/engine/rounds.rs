@@ -15,6 +15,7 @@ use super::seek::{greet, seek};
 use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
+use super::workspaces::read_workspaces;
 use crate::label_studio::{Boottime, Client, Edition, Error, Role};
 use crate::resources::{HeldReason, seconds};
 use jiff::{SignedDuration, Timestamp};
@@ -77,6 +78,7 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         }
         // After the mark: what it holds as unconfirmed must not undo what is released.
         release_reinvited(pass.desired, pass.ledger);
+        read_workspaces(pass.client, pass.desired, pass.snapshot, pass.fresh).await;
         let made = decide(pass, &mark, looked);
         if !made.stale.is_empty() && may_confirm(pass, &made) {
             idle += 1;

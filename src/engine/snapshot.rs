@@ -1,5 +1,6 @@
 //! What Label Studio was last seen to hold, with our own writes folded in. Decides nothing and asks nobody.
 
+use super::workspaces::Workspaces;
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
 use crate::resources::{Seats, Target, folded};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ pub struct Snapshot {
     sought: BTreeSet<String>,
     /// Whether the server's search found somebody known to be there: only then does finding nobody say anything.
     pub search_finds: Option<bool>,
+    /// Read after the people, and only where some manifest names one.
+    pub workspaces: Workspaces,
 }
 
 /// What may be concluded from somebody's absence.
@@ -125,6 +128,7 @@ impl Snapshot {
             invited_since: BTreeSet::new(),
             sought: BTreeSet::new(),
             search_finds: None,
+            workspaces: Workspaces::default(),
         }
     }
 

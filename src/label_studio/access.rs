@@ -211,7 +211,7 @@ mod tests {
         for reply in replies {
             let server = Scripted::start(move |_| reply());
             let emails = ["a@example.com".to_owned()];
-            let invite = Invite { emails: &emails, role: &Role::Annotator };
+            let invite = Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] };
             let soon = Boottime::now() + Duration::from_secs(20);
             let error = server.client(&personal()).invite(invite, soon).await.unwrap_err();
             assert!(!error.lost(), "{error}");

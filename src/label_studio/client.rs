@@ -230,9 +230,17 @@ mod tests {
         assert_send(client.search(1, "a@example.com"));
         assert_send(client.set_role(1, 2, &Role::Annotator));
         assert_send(client.remove_member(1, 2));
-        assert_send(client.invite(Invite { emails: &[], role: &Role::Annotator }, Boottime::now()));
+        assert_send(
+            client.invite(
+                Invite { emails: &[], role: &Role::Annotator, workspaces: &[], projects: &[] },
+                Boottime::now(),
+            ),
+        );
         assert_send(client.revoke_invitation("a@example.com"));
         assert_send(client.billing());
+        assert_send(client.workspaces());
+        assert_send(client.workspace_members(1));
+        assert_send(client.add_to_workspace(1, 2));
         assert_send(client.invite_link());
         assert_send(client.reset_invite_link(Boottime::now()));
     }

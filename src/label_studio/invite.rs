@@ -16,6 +16,9 @@ pub struct Invite<'a> {
     /// Trimmed and in lower case.
     pub emails: &'a [String],
     pub role: &'a Role,
+    /// Ids of what the invitation gives access to.
+    pub workspaces: &'a [i64],
+    pub projects: &'a [i64],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,13 @@ impl Client {
     /// token that ended, because neither was carried out. Not begun before `start_by`: [`Error::NotStarted`].
     /// An error that is [lost](Error::lost) leaves open who was mailed.
     pub async fn invite(&self, invite: Invite<'_>, start_by: Boottime) -> Result<(), Error> {
-        let body = serde_json::json!({ "emails": invite.emails, "role": invite.role.as_code() });
+        let Invite { emails, role, workspaces, projects } = invite;
+        let mut body = serde_json::json!({ "emails": emails, "role": role.as_code() });
+        for (field, ids) in [("workspaces", workspaces), ("projects", projects)] {
+            if !ids.is_empty() {
+                body[field] = serde_json::json!(ids);
+            }
+        }
         let call = Call { start_by: Some(start_by), ..Call::write(Method::POST, "/api/invite/send-email", Some(body)) };
         self.mail(&call, start_by).await?.done()
     }

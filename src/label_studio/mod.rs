@@ -5,7 +5,7 @@
 //! or quote more of an answer than the two fields in which Label Studio explains a refusal.
 //!
 //! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `invite_link`,
-//! `billing`), and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute
+//! `billing`, `workspaces`), and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute
 //! access token), `send` (one request),
 //! `pace` (when it may start).
 
@@ -34,6 +34,7 @@ mod token;
 mod version;
 mod visitor;
 mod whoami;
+mod workspaces;
 
 pub use base_url::{BaseUrl, InvalidUrl};
 pub use billing::Billing;
@@ -52,3 +53,4 @@ pub use token::{Token, TokenError, TokenKind};
 pub use version::Version;
 pub use visitor::{Complaint, Entry, Session, SignUp, Visitor};
 pub use whoami::Whoami;
+pub use workspaces::Workspace;

@@ -95,7 +95,7 @@ mod tests {
             timeouts: Timeouts { mail: Duration::from_secs(5), ..Timeouts::default() },
         };
         let emails = ["a@example.com".to_owned()];
-        let invite = Invite { emails: &emails, role: &Role::Annotator };
+        let invite = Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] };
         let client = Client::new(connection, Pace::unlimited()).unwrap();
         client.invite(invite, Boottime::now() + Duration::from_secs(5)).await.unwrap_err()
     }

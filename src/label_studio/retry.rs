@@ -173,7 +173,12 @@ mod http_tests {
 
     async fn invite(client: &Client, within: Duration) -> Result<(), Error> {
         let emails = ["a@example.com".to_owned()];
-        client.invite(Invite { emails: &emails, role: &Role::Annotator }, Boottime::now() + within).await
+        client
+            .invite(
+                Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] },
+                Boottime::now() + within,
+            )
+            .await
     }
 
     #[tokio::test]

@@ -59,21 +59,23 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             self.unmark();
             return Err(End::Preempted);
         }
-        let role = match &step.action {
-            Action::InviteAnew { guest, to, .. } => {
+        let (role, places) = match &step.action {
+            Action::InviteAnew { guest, to, places, .. } => {
                 if !self.replaces(guest).await? {
                     self.store_outcome(step.action.guests()).await?;
                     self.unmark();
                     return Ok(());
                 }
-                to
+                (to, places)
             }
-            Action::Invite { role, .. } => role,
+            Action::Invite { role, places, .. } => (role, places),
             _ => return Ok(()),
         };
         let start_by = clock + MARK_LIFE;
         let emails: Vec<String> = step.action.guests().iter().map(|guest| guest.email.clone()).collect();
-        let invite = self.client.invite(Invite { emails: &emails, role }, start_by);
+        let workspaces: Vec<i64> = places.workspaces.iter().map(|place| place.id).collect();
+        let invite = Invite { emails: &emails, role, workspaces: &workspaces, projects: &places.projects };
+        let invite = self.client.invite(invite, start_by);
         let (due, waiting) = due(answered, step, next);
         let is_over = Notify::new();
         let mail = async {

@@ -273,6 +273,7 @@ async fn write(client: &Client, organization: i64, action: &Action) -> Result<Wr
             Revoked::Done => Ok(()),
             Revoked::NothingOpen => return Ok(Written::NothingOpen),
         },
+        Action::AddToWorkspace { user_id, workspace, .. } => client.add_to_workspace(*workspace, *user_id).await,
         // Mails go one at a time, under a mark.
         Action::Invite { .. } | Action::InviteAnew { .. } => Ok(()),
     };

@@ -1,8 +1,9 @@
 //! A claimed address that the roster does not show: invited and hidden, gone, or new.
 
 use super::entry::{role_named, wire_role};
+use super::places::settled;
 use super::subject::Subject;
-use super::{Action, Decision, Guest};
+use super::{Action, Decision};
 use crate::label_studio::{Edition, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState};
 
@@ -88,7 +89,7 @@ fn waits_for_person(subject: &Subject) -> Decision {
     if to.rank() < from.rank() {
         return subject.anew(from, to);
     }
-    Decision::Settled(subject.invited(&from))
+    settled(subject, subject.invited(&from))
 }
 
 fn has_left(subject: &Subject) -> Decision {
@@ -131,8 +132,7 @@ fn newcomer(subject: &Subject) -> Decision {
     if let Some(held) = unsendable(subject) {
         return held;
     }
-    let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
-    let invitation = subject.act(Action::Invite { role: wire_role(subject.role), guests: vec![guest] });
+    let invitation = subject.act(subject.invitation());
     let hidden = !complete && !view.snapshot.was_sought(subject.email);
     match (invitation, view.snapshot.search_finds) {
         (Decision::Act(..), Some(false)) if hidden => perhaps_there(subject),
@@ -143,7 +143,7 @@ fn newcomer(subject: &Subject) -> Decision {
     }
 }
 
-/// Why this server mails nobody.
+/// Why nobody of this UserInvite is mailed.
 pub fn unsendable(subject: &Subject) -> Option<Decision> {
     let snapshot = subject.view.snapshot;
     if !snapshot.email_configured {
@@ -152,6 +152,9 @@ pub fn unsendable(subject: &Subject) -> Option<Decision> {
     }
     if !snapshot.may_invite {
         return Some(subject.hold(HeldReason::Forbidden, "the server's licence does not allow invitations"));
+    }
+    if let Some(missing) = subject.belonging().and_then(|belonging| belonging.missing.as_ref()) {
+        return Some(subject.hold(missing.reason, &missing.message));
     }
     None
 }

@@ -45,7 +45,7 @@ pub fn role_named(name: &str) -> Option<Role> {
         .find(|role| role.to_string() == name)
 }
 
-fn at_most(mut text: String, bytes: usize) -> String {
+pub fn at_most(mut text: String, bytes: usize) -> String {
     if text.len() > bytes {
         let end = (0..=bytes - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

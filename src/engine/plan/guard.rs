@@ -86,7 +86,8 @@ fn takes_an_administrator(action: &Action) -> bool {
         | Action::SetDefaultRole { .. }
         | Action::Revoke { .. }
         | Action::Invite { .. }
-        | Action::InviteAnew { .. } => false,
+        | Action::InviteAnew { .. }
+        | Action::AddToWorkspace { .. } => false,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::absent::unsendable;
 use super::entry::{role_named, wire_role};
+use super::places::settled;
 use super::subject::Subject;
-use super::{Action, Decision, Guest, Plan};
+use super::{Action, Decision, Plan};
 use crate::label_studio::{Member, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState, seconds};
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ pub fn open_invitation(subject: &Subject, member: &Member) -> Decision {
     if to.rank() < from.rank() {
         return subject.anew(from, to);
     }
-    Decision::Settled(adopted(subject, member, subject.invited(&from)))
+    settled(subject, adopted(subject, member, subject.invited(&from)))
 }
 
 /// Nobody can accept it any more, so it is sent again as it stands: there are never two that work. How often, and when,
@@ -61,9 +62,7 @@ pub fn expired_invitation(subject: &Subject, member: &Member, due: &mut Option<T
     if let Some(held) = unsendable(subject) {
         return held;
     }
-    let guest = Guest { invite: subject.invite.name.clone(), email: subject.email.to_owned() };
-    let action = Action::Invite { role: wire_role(subject.role), guests: vec![guest] };
-    match subject.act(action) {
+    match subject.act(subject.invitation()) {
         // What was adopted is remembered before the next mail.
         Decision::Act(action, _) => Decision::Act(action, Some(person)),
         held => held,

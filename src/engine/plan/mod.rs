@@ -11,12 +11,13 @@ mod invited;
 mod order;
 mod person;
 mod seat;
+mod places;
 mod step;
 mod subject;
 
 pub use departure::must_depart;
 pub use guard::removals_in_window;
-pub use step::{Action, Cause, Guest, Step};
+pub use step::{Action, Cause, Guest, Place, Places, Step};
 
 use super::approval;
 use super::desired::Desired;
@@ -112,11 +113,20 @@ struct Candidate {
 }
 
 pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstances: Circumstances) -> Plan {
-    let remembered = remembered(desired, ledger);
-    let approved = approval::approved(ledger, circumstances.now);
-    let view = View { desired, snapshot, ledger, circumstances, remembered, approved };
+    let view = View {
+        desired,
+        snapshot,
+        ledger,
+        circumstances,
+        remembered: remembered(desired, ledger),
+        approved: approval::approved(ledger, circumstances.now),
+        belonging: places::belonging(desired, snapshot, circumstances.now),
+    };
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
+    if snapshot.workspaces.failed() {
+        Plan::due_at(&mut plan.due, view.now() + places::AGAIN);
+    }
     for invite in &desired.invites {
         plan.pending.insert(invite.name.clone(), 0);
         if let Some(end) = invite.expires_at.filter(|end| view.now() < *end) {
@@ -318,6 +328,7 @@ struct View<'a> {
     circumstances: Circumstances,
     remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
     approved: BTreeSet<&'a str>,
+    belonging: BTreeMap<&'a str, places::Belonging>,
 }
 
 /// Who remembers an address without being the one that claims it, by folded address: looked up for each of ten thousand

@@ -1,7 +1,7 @@
 //! Which step comes first: the title, then what frees seats, then the UserInvite with the fewest steps left, those known
 //! before new ones, so that one person's edit overtakes a mass change. Invitations for the same role share one request.
 
-use super::{Action, Candidate, Cause, Guest, Plan, Step, View};
+use super::{Action, Candidate, Cause, Guest, Places, Plan, Step, View};
 use crate::engine::visibility::must_look_after_first_mail;
 use crate::label_studio::Role;
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ fn batched(view: &View, plan: &mut Plan, rest: Vec<Candidate>) -> Vec<Step> {
     let look = must_look_after_first_mail(view.ledger, view.snapshot);
     plan.look |= look;
     let mut steps: Vec<Step> = Vec::new();
-    // Role and size limit → the step that still has room.
-    let mut open: BTreeMap<(String, usize), usize> = BTreeMap::new();
+    // Role, places and size limit → the step that still has room.
+    let mut open: BTreeMap<(String, Places, usize), usize> = BTreeMap::new();
     let mut mails = 0;
     for candidate in rest {
         let is_mail = candidate.action.mails();
@@ -67,12 +67,12 @@ fn batched(view: &View, plan: &mut Plan, rest: Vec<Candidate>) -> Vec<Step> {
             continue;
         }
         mails += usize::from(is_mail);
-        let Action::Invite { role, mut guests } = candidate.action else {
+        let Action::Invite { role, places, mut guests } = candidate.action else {
             steps.push(step(candidate));
             continue;
         };
         let limit = limit(view, visible, &guests);
-        let key = (role_key(&role), limit);
+        let key = (role_key(&role), places.clone(), limit);
         if let Some(Action::Invite { guests: waiting, .. }) = open.get(&key).map(|at| &mut steps[*at].action) {
             waiting.append(&mut guests);
             if waiting.len() >= limit {
@@ -82,7 +82,7 @@ fn batched(view: &View, plan: &mut Plan, rest: Vec<Candidate>) -> Vec<Step> {
             if limit > 1 {
                 open.insert(key, steps.len());
             }
-            steps.push(Step { cause: candidate.cause, action: Action::Invite { role, guests } });
+            steps.push(Step { cause: candidate.cause, action: Action::Invite { role, places, guests } });
         }
     }
     for step in &mut steps {

@@ -3,6 +3,7 @@
 use super::absent::unlisted;
 use super::entry::{entry, held, settled_since, wire_role};
 use super::invited::{expired_invitation, open_invitation};
+use super::places::{has_places, placed};
 use super::subject::Subject;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::{Invite, says_all};
@@ -131,7 +132,7 @@ fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> De
         return subject.hold(HeldReason::UnknownRole, &message);
     }
     if from == to {
-        return Decision::Settled(subject.member(member, &from));
+        return placed(subject, member, subject.member(member, &from));
     }
     if !view.snapshot.roles_by_hand {
         let message = format!("roles are managed by the identity provider; is {from}, wanted {to}");
@@ -162,6 +163,10 @@ fn listed_without_roles(subject: &Subject, member: &Member) -> Decision {
     let mut person = subject.entry();
     person.state = PersonState::Active;
     person.user_id = Some(member.user_id);
+    if has_places(subject.invite) {
+        let message = "spec.workspaces and spec.projects: the open-source edition has no invitations and no workspaces";
+        return subject.ended(person, HeldReason::UnsupportedByEdition, message);
+    }
     Decision::Settled(subject.since(person))
 }
 

@@ -53,6 +53,7 @@ pub enum Action {
     /// One mail request, at most 50 addresses.
     Invite {
         role: Role,
+        places: Places,
         guests: Vec<Guest>,
     },
     /// The role of an open invitation was lowered: revoked and sent anew under one mark.
@@ -60,7 +61,29 @@ pub enum Action {
         guest: Guest,
         from: Role,
         to: Role,
+        places: Places,
     },
+    /// Somebody who is a member already.
+    AddToWorkspace {
+        user_id: i64,
+        email: String,
+        workspace: i64,
+        title: String,
+    },
+}
+
+/// What an invitation gives access to besides the role.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Places {
+    pub workspaces: Vec<Place>,
+    /// Ids.
+    pub projects: Vec<i64>,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    pub id: i64,
+    pub title: String,
 }
 
 /// One address of a mail request.
@@ -82,7 +105,8 @@ impl Action {
             | Self::SetDefaultRole { .. }
             | Self::Revoke { .. }
             | Self::Invite { .. }
-            | Self::InviteAnew { .. } => false,
+            | Self::InviteAnew { .. }
+            | Self::AddToWorkspace { .. } => false,
         }
     }
 
@@ -122,9 +146,11 @@ impl Action {
         match self {
             Self::SetRole { from, to, .. } => to.rank() < from.rank() || *to == Role::Deactivated,
             Self::Remove { .. } | Self::Revoke { .. } => true,
-            Self::SetTitle { .. } | Self::SetDefaultRole { .. } | Self::Invite { .. } | Self::InviteAnew { .. } => {
-                false
-            }
+            Self::SetTitle { .. }
+            | Self::SetDefaultRole { .. }
+            | Self::Invite { .. }
+            | Self::InviteAnew { .. }
+            | Self::AddToWorkspace { .. } => false,
         }
     }
 
@@ -139,7 +165,8 @@ impl Action {
             | Self::SetDefaultRole { .. }
             | Self::SetRole { .. }
             | Self::Remove { .. }
-            | Self::Revoke { .. } => None,
+            | Self::Revoke { .. }
+            | Self::AddToWorkspace { .. } => None,
         }
     }
 
@@ -152,13 +179,17 @@ impl Action {
             Self::Remove { .. } => "remove".to_owned(),
             Self::Revoke { .. } => "revoke".to_owned(),
             Self::Invite { role, .. } | Self::InviteAnew { to: role, .. } => format!("invite {role}"),
+            Self::AddToWorkspace { workspace, .. } => format!("workspace {workspace}"),
         }
     }
 
     pub fn emails(&self) -> Vec<&str> {
         match self {
             Self::SetTitle { .. } | Self::SetDefaultRole { .. } => Vec::new(),
-            Self::SetRole { email, .. } | Self::Remove { email, .. } | Self::Revoke { email, .. } => vec![email],
+            Self::SetRole { email, .. }
+            | Self::Remove { email, .. }
+            | Self::Revoke { email, .. }
+            | Self::AddToWorkspace { email, .. } => vec![email],
             Self::Invite { guests, .. } => guests.iter().map(|guest| guest.email.as_str()).collect(),
             Self::InviteAnew { guest, .. } => vec![&guest.email],
         }
@@ -183,11 +214,22 @@ impl fmt::Display for Action {
             Self::Remove { email, from: Some(from), .. } => write!(f, "{email}: {from} → removed"),
             Self::Remove { email, from: None, .. } => write!(f, "{email}: member → removed"),
             Self::Revoke { email, .. } => write!(f, "{email}: invitation → revoked"),
-            Self::Invite { role, guests } => {
+            Self::Invite { role, places, guests } => {
                 let emails: Vec<&str> = guests.iter().map(|guest| guest.email.as_str()).collect();
-                write!(f, "invite {} as {role}: {}", emails.len(), emails.join(", "))
+                write!(f, "invite {} as {role}{places}: {}", emails.len(), emails.join(", "))
             }
-            Self::InviteAnew { guest, from, to } => write!(f, "{}: invited as {from} → {to}", guest.email),
+            Self::InviteAnew { guest, from, to, places } => {
+                write!(f, "{}: invited as {from} → {to}{places}", guest.email)
+            }
+            Self::AddToWorkspace { email, title, .. } => write!(f, "{email}: into workspace {title:?}"),
         }
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = self.workspaces.iter().map(|place| format!("workspace {:?}", place.title));
+        let all: Vec<String> = titles.chain(self.projects.iter().map(|id| format!("project {id}"))).collect();
+        if all.is_empty() { Ok(()) } else { write!(f, " into {}", all.join(", ")) }
     }
 }

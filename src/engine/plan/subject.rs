@@ -1,7 +1,8 @@
 //! One claimed address with all that is known of it, and the entries that can come of it.
 
-use super::entry::{entry, held, settled_since};
-use super::{Action, Decision, Guest, View};
+use super::entry::{entry, held, settled_since, wire_role};
+use super::places::Belonging;
+use super::{Action, Decision, Guest, Places, View};
 use crate::engine::desired::Invite;
 use crate::engine::snapshot::is_invited;
 use crate::label_studio::{Member, Role};
@@ -81,8 +82,25 @@ impl Subject<'_> {
     }
 
     pub fn anew(&self, from: Role, to: Role) -> Decision {
-        let guest = Guest { invite: self.invite.name.clone(), email: self.email.to_owned() };
-        self.act(Action::InviteAnew { guest, from, to })
+        // What of its places is not known is added once the person is there: the high role does not wait for that.
+        let places = self.places();
+        self.act(Action::InviteAnew { guest: self.guest(), from, to, places })
+    }
+
+    pub fn invitation(&self) -> Action {
+        Action::Invite { role: wire_role(self.role), places: self.places(), guests: vec![self.guest()] }
+    }
+
+    fn guest(&self) -> Guest {
+        Guest { invite: self.invite.name.clone(), email: self.email.to_owned() }
+    }
+
+    pub fn belonging(&self) -> Option<&Belonging> {
+        self.view.belonging.get(self.invite.name.as_str())
+    }
+
+    fn places(&self) -> Places {
+        self.belonging().map(|belonging| belonging.places.clone()).unwrap_or_default()
     }
 
     pub fn invited(&self, role: &Role) -> Person {

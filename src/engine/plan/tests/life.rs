@@ -16,7 +16,7 @@ fn expired(attempts: i32) -> World {
 
 /// Carries out the mail that is planned.
 fn mail(world: &mut World, plan: &Plan) {
-    let Action::Invite { role, guests } = &plan.steps[0].action else { panic!("{plan:?}") };
+    let Action::Invite { role, guests, .. } = &plan.steps[0].action else { panic!("{plan:?}") };
     let mut snapshot = world.snapshot();
     outcome::mailed(&mut world.ledger, &mut snapshot, guests, role, world.now);
     let now = world.now;

@@ -11,6 +11,7 @@ mod life;
 mod marks;
 mod members;
 mod seats;
+mod places;
 mod reinvite;
 
 use super::*;
@@ -19,6 +20,7 @@ use crate::engine::ledger::{InviteMemory, MarkSeen, Passing};
 use crate::engine::mark::{MailPatience, MarkVerdict, settle_mark};
 use crate::engine::outcome;
 use crate::engine::snapshot::{Completeness, Found, Snapshot};
+use crate::engine::workspaces::Workspaces;
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
 use crate::resources::{
     DeletionPolicy, Departure, InFlight, InviteRole, Organization, RemovalBucket, Target, UserInvite, UserInviteSpec,
@@ -40,6 +42,7 @@ struct World {
     sought: Vec<String>,
     search_finds: Option<bool>,
     seats: Option<crate::resources::Seats>,
+    workspaces: Workspaces,
     ledger: Ledger,
     now: Timestamp,
     mail_allowed: bool,
@@ -67,6 +70,7 @@ impl World {
             sought: Vec::new(),
             search_finds: None,
             seats: None,
+            workspaces: Workspaces::default(),
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
             now: noon(),
             mail_allowed: true,
@@ -140,6 +144,7 @@ impl World {
             members: self.members.clone(),
         });
         snapshot.search_finds = self.search_finds;
+        snapshot.workspaces = self.workspaces.clone();
         self.sought.iter().for_each(|email| snapshot.fold_search(email, Vec::new()));
         snapshot
     }

@@ -1,0 +1,168 @@
+//! The workspaces that manifests name: which they are on this server, and who is in them. Read only where some manifest
+//! names one. What cannot be read holds those who need it and nobody else.
+
+use super::desired::Desired;
+use super::snapshot::Snapshot;
+use crate::label_studio::{Boottime, Class, Client, Edition, Error};
+use crate::resources::HeldReason;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Titles that one message names.
+const MOST_NEAR: usize = 3;
+
+#[derive(Clone, Debug, Default)]
+pub struct Workspaces {
+    /// By title; more than one id where a title is not unique.
+    titles: BTreeMap<String, Vec<i64>>,
+    /// User ids by workspace, or why they cannot be read.
+    members: BTreeMap<i64, Result<BTreeSet<i64>, Missing>>,
+    unread: Option<Missing>,
+    read_at: Option<Boottime>,
+}
+
+/// Why somebody cannot be put where the manifest says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    pub reason: HeldReason,
+    pub message: String,
+}
+
+/// Reads what the manifests name and the snapshot does not hold: once for a snapshot, and once more when something was
+/// missing `fresh` ago.
+pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut Snapshot, fresh: Duration) {
+    let named = desired.workspaces();
+    if named.is_empty() || snapshot.edition != Edition::Enterprise {
+        return;
+    }
+    let known = &snapshot.workspaces;
+    let lacks = known.is_in_part() || named.iter().any(|title| known.find(title).is_err());
+    if known.read_at.is_none_or(|at| lacks && at.elapsed() >= fresh) {
+        snapshot.workspaces = match client.workspaces().await {
+            Ok(all) => Workspaces::of(all.into_iter().map(|workspace| (workspace.title, workspace.id))),
+            Err(error) => Workspaces { unread: Some(Missing::unread(&error)), ..Workspaces::default() },
+        };
+        snapshot.workspaces.read_at = Some(Boottime::now());
+    }
+    let wanted: BTreeSet<i64> = named.iter().filter_map(|title| snapshot.workspaces.find(title).ok()).collect();
+    for id in wanted {
+        if let Entry::Vacant(unread) = snapshot.workspaces.members.entry(id) {
+            unread.insert(client.workspace_members(id).await.map_err(|error| Missing::unread(&error)));
+        }
+    }
+}
+
+impl Workspaces {
+    fn of(all: impl IntoIterator<Item = (String, i64)>) -> Self {
+        let mut titles: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (title, id) in all {
+            titles.entry(title.trim().to_owned()).or_default().push(id);
+        }
+        Self { titles, ..Self::default() }
+    }
+
+    fn is_in_part(&self) -> bool {
+        self.unread.is_some() || self.members.values().any(Result::is_err)
+    }
+
+    /// Whether it failed in a way that may pass by itself.
+    pub fn failed(&self) -> bool {
+        let errors = self.members.values().filter_map(|members| members.as_ref().err()).chain(&self.unread);
+        errors.into_iter().any(|missing| missing.reason == HeldReason::Failed)
+    }
+
+    /// The id of the workspace with this title.
+    pub fn find(&self, title: &str) -> Result<i64, Missing> {
+        if let Some(missing) = &self.unread {
+            return Err(missing.clone());
+        }
+        let title = title.trim();
+        let message = match self.titles.get(title).map(Vec::as_slice) {
+            Some([id]) => return Ok(*id),
+            Some(ids) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                format!("more than one workspace has the title {title:?} (ids {}): rename them", ids.join(", "))
+            }
+            None => format!("there is no workspace {title:?}{}", self.near(title)),
+        };
+        Err(Missing { reason: HeldReason::UnknownWorkspace, message })
+    }
+
+    /// Whether this person has still to be added; an error where nobody knows.
+    pub fn lacks(&self, id: i64, user_id: i64) -> Result<bool, Missing> {
+        match self.members.get(&id) {
+            Some(Ok(members)) => Ok(!members.contains(&user_id)),
+            Some(Err(missing)) => Err(missing.clone()),
+            None => Ok(false),
+        }
+    }
+
+    pub fn fold_member(&mut self, id: i64, user_id: i64) {
+        if let Some(Ok(members)) = self.members.get_mut(&id) {
+            members.insert(user_id);
+        }
+    }
+
+    /// What may have been meant: titles that differ by case or by a slip, or by more where they are long.
+    fn near(&self, title: &str) -> String {
+        let wanted = title.to_lowercase();
+        let slips = 1 + wanted.chars().count() / 5;
+        let distance = |other: &String| strsim::osa_distance(&wanted, &other.to_lowercase());
+        let mut near: Vec<(usize, &String)> = self.titles.keys().map(|other| (distance(other), other)).collect();
+        near.retain(|(distance, other)| *distance <= slips && *distance < other.chars().count());
+        near.sort();
+        let named: Vec<String> = near.iter().take(MOST_NEAR).map(|(_, other)| format!("{other:?}")).collect();
+        if named.is_empty() { String::new() } else { format!("; near: {}", named.join(", ")) }
+    }
+
+    #[cfg(test)]
+    pub fn with(all: &[(&str, i64, &[i64])]) -> Self {
+        let mut workspaces = Self::of(all.iter().map(|(title, id, _)| ((*title).to_owned(), *id)));
+        workspaces.members = all.iter().map(|(_, id, members)| (*id, Ok(members.iter().copied().collect()))).collect();
+        workspaces
+    }
+
+    #[cfg(test)]
+    pub fn unread(reason: HeldReason) -> Self {
+        Self { unread: Some(Missing { reason, message: "no".to_owned() }), ..Self::default() }
+    }
+}
+
+impl Missing {
+    fn unread(error: &Error) -> Self {
+        let reason = match error.class() {
+            Class::Forbidden => HeldReason::Forbidden,
+            Class::Transient | Class::Unauthorized | Class::NotFound | Class::Refused | Class::NotLabelStudio => {
+                HeldReason::Failed
+            }
+        };
+        Self { reason, message: format!("spec.workspaces cannot be looked up: {error}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_that_nobody_has_names_those_that_are_near() {
+        let known =
+            Workspaces::with(&[("Cats", 1, &[]), ("cast", 2, &[]), ("Dogs", 3, &[]), ("Medical images", 4, &[])]);
+        assert_eq!(known.find(" Cats "), Ok(1));
+        let message = |title| known.find(title).unwrap_err().message;
+        assert_eq!(message("cats"), "there is no workspace \"cats\"; near: \"Cats\", \"cast\"");
+        assert_eq!(message("Medcial image"), "there is no workspace \"Medcial image\"; near: \"Medical images\"");
+        assert_eq!(message("Birds"), "there is no workspace \"Birds\"");
+        // Nothing is near to a single letter.
+        assert_eq!(Workspaces::with(&[("X", 1, &[])]).find("Y").unwrap_err().message, "there is no workspace \"Y\"");
+    }
+
+    #[test]
+    fn a_title_that_two_have_is_neither() {
+        let known = Workspaces::with(&[("Cats", 3, &[]), ("Cats", 9, &[])]);
+        let missing = known.find("Cats").unwrap_err();
+        assert_eq!(missing.reason, HeldReason::UnknownWorkspace);
+        assert!(missing.message.contains("(ids 3, 9)"), "{missing:?}");
+    }
+}
