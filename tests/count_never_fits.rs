@@ -20,6 +20,9 @@ async fn stage(shows_invitations: bool, hide: impl FnOnce(&mut Switches)) -> Sta
         promise_shown: false,
         stale: false,
         count_fits: true,
+        acts: Vec::new(),
+        pause: 0,
+        reinvites: false,
     };
     let stage = Stage::set(&scene, shows_invitations).await;
     stage.simulator.set_switches(hide);
@@ -32,7 +35,7 @@ fn hides_service_accounts(switches: &mut Switches) {
 }
 
 fn annotators(emails: Vec<String>) -> Vec<Manifest> {
-    vec![Manifest { name: "people".to_owned(), role: InviteRole::Annotator, age: 0, emails }]
+    vec![Manifest { name: "people".to_owned(), role: InviteRole::Annotator, age: 0, emails, most: 3, reinvite: None }]
 }
 
 fn crowd(count: usize) -> Vec<String> {

@@ -25,7 +25,13 @@ pub fn release_reinvited(desired: &Desired, ledger: &mut Ledger) {
             continue;
         }
         memory.last_handled_reinvite = Some(value.clone());
-        let unheeded = release(invite, memory, value, &marked);
+        let named = named(value);
+        let unknown = named.iter().filter(|email| !memory.users.contains_key(*email)).cloned();
+        let unknown: Vec<String> = unknown.collect();
+        let elsewhere = |email: &String| ledger.remembered_elsewhere(&invite.name, email).is_some();
+        let moving: BTreeSet<String> = unknown.into_iter().filter(elsewhere).collect();
+        let memory = ledger.invites.entry(invite.name.clone()).or_default();
+        let unheeded = release(invite, memory, &named, &marked, &moving);
         if !unheeded.is_empty() {
             let message = format!(
                 "{REINVITE_ANNOTATION}: {}; only who is Left, Revoked, InviteExpired or InviteUnconfirmed is invited anew",
@@ -36,11 +42,20 @@ pub fn release_reinvited(desired: &Desired, ledger: &mut Ledger) {
     }
 }
 
-/// Who is named in vain, and why.
-fn release(invite: &Invite, memory: &mut InviteMemory, value: &str, marked: &BTreeSet<String>) -> Vec<String> {
-    // What follows a blank only makes the value new.
+/// What follows a blank only makes the value new.
+fn named(value: &str) -> BTreeSet<String> {
     let named = value.split_whitespace().next().unwrap_or_default();
-    let named: BTreeSet<String> = named.split(',').map(folded).filter(|email| !email.is_empty()).collect();
+    named.split(',').map(folded).filter(|email| !email.is_empty()).collect()
+}
+
+/// Who is named in vain, and why. `marked`: a mail may be under way; `moving`: another UserInvite remembers them still.
+fn release(
+    invite: &Invite,
+    memory: &mut InviteMemory,
+    named: &BTreeSet<String>,
+    marked: &BTreeSet<String>,
+    moving: &BTreeSet<String>,
+) -> Vec<String> {
     if named.is_empty() {
         return vec!["names nobody".to_owned()];
     }
@@ -51,6 +66,8 @@ fn release(invite: &Invite, memory: &mut InviteMemory, value: &str, marked: &BTr
             unheeded.push(format!("{email} is not in spec.emails"));
         } else if marked.contains(email) {
             unheeded.push(format!("a mail to {email} may be on its way"));
+        } else if moving.contains(email) {
+            unheeded.push(format!("{email} is being taken over from another UserInvite, annotate anew"));
         } else if let Some(state) = state.filter(|_| !release_one(memory, email)) {
             unheeded.push(format!("{email} is {state:?}"));
         }

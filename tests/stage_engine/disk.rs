@@ -104,15 +104,15 @@ impl Disk {
         Ok(())
     }
 
-    /// As if what stands had been written a minute ago.
-    pub fn grow_old(&mut self) {
+    /// As if what stands had been written so much earlier.
+    pub fn grow_old(&mut self, by: SignedDuration) {
         for departure in &mut self.stored.organization.departures {
-            departure.since.0 -= SignedDuration::from_mins(1);
+            departure.since.0 -= by;
         }
         let people = self.stored.invites.values_mut().flat_map(|status| &mut status.users).map(Arc::make_mut);
         let times = people.flat_map(|person| [&mut person.invited_at, &mut person.since, &mut person.seat_since]);
         for time in times.flatten() {
-            time.0 -= SignedDuration::from_mins(1);
+            time.0 -= by;
         }
     }
 }

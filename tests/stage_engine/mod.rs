@@ -8,7 +8,7 @@ mod disk;
 mod scene;
 
 pub use disk::{Disk, Stored};
-pub use scene::{Manifest, Scene, Trouble, crashes, faults, scenes};
+pub use scene::{Act, Manifest, Scene, Trouble, crashes, faults, scenes};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,11 +21,11 @@ use label_studio_operator::engine::observe::observe;
 use label_studio_operator::engine::rounds::{Pass, Stop, rounds};
 use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
 use label_studio_operator::resources::{
-    FINALIZER, Organization, OrganizationSpec, Person, PersonState, UserInvite, folded,
+    FINALIZER, HeldReason, Organization, OrganizationSpec, Person, PersonState, REINVITE_ANNOTATION, UserInvite, folded,
 };
 use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator};
 use scene::address;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,6 +34,8 @@ use std::time::Duration;
 const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_millis(300), settle: Duration::from_millis(100) };
 /// Long enough that a kill after a request comes before its answer.
 const LATENCY: Duration = Duration::from_millis(3);
+/// Longer than a departure waits.
+pub const GRACE: SignedDuration = SignedDuration::from_mins(1);
 /// Nobody needs as many passes unless going round in circles.
 const MOST_PASSES: usize = 40;
 
@@ -53,6 +55,10 @@ pub struct Stage {
     pub disk: Disk,
     /// Of the edition before; they are gone once handed over.
     deleted: Vec<Manifest>,
+    pub acts: Vec<(String, Act)>,
+    pub pause: SignedDuration,
+    /// Whom it left in doubt before the edit whether they were mailed.
+    pub doubted: BTreeSet<String>,
 }
 
 /// How it ended: on the server, in the letter boxes, and in status.
@@ -68,6 +74,7 @@ pub struct Ending {
 pub struct Entry {
     pub state: PersonState,
     pub role: Option<String>,
+    pub attempts: Option<i32>,
     pub reason: Option<String>,
 }
 
@@ -107,7 +114,18 @@ impl Stage {
             "guards": {"maxRemovals": 10_000},
         }));
         let fresh = if scene.stale { Duration::ZERO } else { Duration::from_secs(60) };
-        Self { simulator, client, spec: spec.unwrap(), fresh, disk: Disk::default(), deleted: Vec::new() }
+        let acts = scene.acts.iter().map(|(number, act)| (address(*number, 9), *act));
+        Self {
+            simulator,
+            client,
+            spec: spec.unwrap(),
+            fresh,
+            disk: Disk::default(),
+            deleted: Vec::new(),
+            acts: acts.filter(|(email, _)| scene.claims(email)).collect(),
+            pause: SignedDuration::from_hours(scene.pause),
+            doubted: BTreeSet::new(),
+        }
     }
 
     /// One edition of the manifests after the other, each of them with its part of the troubles and then in peace.
@@ -120,7 +138,10 @@ impl Stage {
     pub async fn play_editions(&mut self, editions: &[Vec<Manifest>], troubles: &[Trouble]) {
         let mut before: &[Manifest] = &[];
         for (number, manifests) in editions.iter().enumerate() {
-            self.disk.grow_old();
+            self.disk.grow_old(GRACE);
+            if number > 0 {
+                self.interlude();
+            }
             let stays = |manifest: &&Manifest| manifests.iter().any(|other| other.name == manifest.name);
             self.deleted = before.iter().filter(|manifest| !stays(manifest)).cloned().collect();
             for trouble in troubles.iter().skip(number).step_by(editions.len()) {
@@ -129,6 +150,38 @@ impl Stage {
             self.live(manifests, None).await;
             before = manifests;
         }
+    }
+
+    /// What happens while the operator is in peace. Whoever is not invited, or not there, does nothing.
+    pub fn interlude(&mut self) {
+        self.doubted.extend(self.unconfirmed());
+        for (email, act) in &self.acts {
+            let _ = match act {
+                Act::Expire => self.simulator.expire_invitation(email),
+                Act::Accept => self.simulator.accept_invitation(email),
+                Act::Leave => self.simulator.leave(email),
+                Act::Revoke => self.simulator.revoke_by_hand(email),
+            };
+        }
+        self.disk.grow_old(self.pause);
+        let pause = self.pause;
+        self.simulator.change(|server| {
+            let everybody: Vec<u64> = server.roster.everybody().map(|person| person.user_id).collect();
+            for user in everybody {
+                server.roster.edit(user, |person| {
+                    if let Some(invitation) = person.invitation.as_deref_mut() {
+                        invitation.invited_at -= pause;
+                    }
+                });
+            }
+        });
+    }
+
+    /// Who is held because nobody knows whether they were mailed.
+    pub fn unconfirmed(&self) -> BTreeSet<String> {
+        let people = self.disk.stored.invites.values().flat_map(|status| &status.users);
+        let held = people.filter(|person| person.is_held_for(HeldReason::InviteUnconfirmed));
+        held.map(|person| folded(&person.email)).collect()
     }
 
     /// One life of the process: until all is done, or until it is killed.
@@ -169,8 +222,8 @@ impl Stage {
         let mut entries = BTreeMap::new();
         for (invite, status) in &self.disk.stored.invites {
             for person in &status.users {
-                let Person { email, state, role, reason, .. } = Person::clone(person);
-                entries.insert((folded(&email), invite.clone()), Entry { state, role, reason });
+                let Person { email, state, role, attempts, reason, .. } = Person::clone(person);
+                entries.insert((folded(&email), invite.clone()), Entry { state, role, attempts, reason });
             }
         }
         Ending { people: members.map(|m| (folded(&m.email), (m.role, m.state))).collect(), mails, entries }
@@ -222,7 +275,9 @@ async fn passes(
                     Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon) => {}
                     // Whoever departs has a while to be taken back.
                     Stop::Settled { wait: None } if plan.is_done() => return,
-                    Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some() => disk.grow_old(),
+                    Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon + GRACE) => {
+                        disk.grow_old(GRACE);
+                    }
                     Stop::Settled { wait } => pause = wait.unwrap_or(pause),
                     Stop::Failed(error) => pause = error.retry_after().unwrap_or(pause),
                     Stop::TargetChanged(changed) => panic!("{changed}"),
@@ -239,11 +294,14 @@ async fn passes(
 }
 
 fn object(manifest: &Manifest, stored: &Stored) -> UserInvite {
-    let Manifest { name, role, age, emails } = manifest.clone();
-    let spec = serde_json::json!({"organizationRef": {"name": "acme"}, "emails": emails, "role": role});
+    let Manifest { name, role, age, emails, most, reinvite } = manifest.clone();
+    let spec = serde_json::json!({
+        "organizationRef": {"name": "acme"}, "emails": emails, "role": role, "resend": {"maxAttempts": most}
+    });
     let mut object = UserInvite::new(&name, serde_json::from_value(spec).unwrap());
     object.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age)));
     object.metadata.finalizers = stored.finalized.contains(&name).then(|| vec![FINALIZER.to_owned()]);
+    object.metadata.annotations = reinvite.map(|value| [(REINVITE_ANNOTATION.to_owned(), value.to_owned())].into());
     object.status = stored.invites.get(&name).cloned();
     object
 }

@@ -23,6 +23,23 @@ pub struct Scene {
     pub stale: bool,
     /// The server counts whom it lists.
     pub count_fits: bool,
+    /// What people do before the edit, to somebody whom a manifest claims, by number.
+    pub acts: Vec<(usize, Act)>,
+    /// Hours that go by before the edit.
+    pub pause: i64,
+    /// The edit asks for everybody to be invited anew who needs it.
+    pub reinvites: bool,
+}
+
+/// What somebody does outside of the operator.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// The invitation runs out.
+    Expire,
+    Accept,
+    Leave,
+    /// An administrator takes the invitation back.
+    Revoke,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +49,9 @@ pub struct Manifest {
     /// Seconds; manifests of the same age are told apart by name.
     pub age: i64,
     pub emails: Vec<String>,
+    /// `spec.resend.maxAttempts`.
+    pub most: i32,
+    pub reinvite: Option<&'static str>,
 }
 
 const ROLES: [InviteRole; 5] = [
@@ -62,8 +82,16 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
     let member = (select(vec!["AD", "MA", "RE", "AN", "DI", "NO"]), prop::bool::weighted(0.25))
         .prop_map(|(role, promised)| (role, promised && !matches!(role, "DI" | "NO")));
     let who = (0..20_usize, 0..6_usize).prop_map(|(number, spelling)| address(number, spelling));
-    let manifest = (select(ROLES.to_vec()), 0..2_i64, prop::collection::btree_set(who, 1..=8))
-        .prop_map(|(role, age, emails)| Manifest { name: String::new(), role, age, emails: Vec::from_iter(emails) });
+    let manifest = (select(ROLES.to_vec()), 0..2_i64, prop::collection::btree_set(who, 1..=8), 1..=2).prop_map(
+        |(role, age, emails, most)| Manifest {
+            name: String::new(),
+            role,
+            age,
+            emails: Vec::from_iter(emails),
+            most,
+            reinvite: None,
+        },
+    );
     let manifests = prop::collection::vec(manifest, 1..=4).prop_map(|mut manifests| {
         for (number, manifest) in manifests.iter_mut().enumerate() {
             manifest.name = format!("invite{number}");
@@ -71,9 +99,11 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
         manifests
     });
     let edit = (prop::collection::vec(select(ROLES.to_vec()), 4), 0..4_usize);
-    let switches = any::<[bool; 4]>();
-    (prop::collection::vec(member, 0..=12), manifests, prop::option::of(edit), switches).prop_map(
-        |(members, manifests, edit, [guest, promise_shown, stale, deletes])| Scene {
+    let switches = any::<[bool; 5]>();
+    let kind = select(vec![Act::Expire, Act::Expire, Act::Accept, Act::Leave, Act::Revoke]);
+    let between = (prop::collection::vec((0..18_usize, kind), 0..=6), select(vec![0, 100]));
+    (prop::collection::vec(member, 0..=12), manifests, prop::option::of(edit), switches, between).prop_map(
+        |(members, manifests, edit, [guest, promise_shown, stale, deletes, reinvites], (acts, pause))| Scene {
             members,
             manifests,
             edit,
@@ -82,6 +112,9 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
             promise_shown,
             stale,
             count_fits: true,
+            acts,
+            pause,
+            reinvites,
         },
     )
 }
@@ -100,6 +133,11 @@ impl Scene {
                 edited.remove(0);
             }
             editions.push(edited);
+        } else if !self.acts.is_empty() {
+            editions.push(self.manifests.clone());
+        }
+        for manifest in editions.iter_mut().skip(1).flatten() {
+            manifest.reinvite = self.reinvites.then_some("*");
         }
         editions
     }

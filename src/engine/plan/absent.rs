@@ -86,10 +86,11 @@ fn waits_for_person(subject: &Subject) -> Decision {
         return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: hidden });
     }
     let from = subject.before.and_then(|p| p.role.as_deref()).and_then(role_named).unwrap_or_else(|| to.clone());
+    let invited = subject.invited(&from);
     if to.rank() < from.rank() {
-        return subject.anew(from, to);
+        return subject.anew(from, to, invited);
     }
-    settled(subject, subject.invited(&from))
+    settled(subject, invited)
 }
 
 fn has_left(subject: &Subject) -> Decision {

@@ -18,10 +18,11 @@ pub fn open_invitation(subject: &Subject, member: &Member) -> Decision {
         return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: false });
     }
     let from = sent.or_else(|| member.role.clone().filter(|role| *role != Role::Pending)).unwrap_or_else(|| to.clone());
+    let invited = adopted(subject, member, subject.invited(&from));
     if to.rank() < from.rank() {
-        return subject.anew(from, to);
+        return subject.anew(from, to, invited);
     }
-    settled(subject, adopted(subject, member, subject.invited(&from)))
+    settled(subject, invited)
 }
 
 /// Nobody can accept it any more, so it is sent again as it stands: there are never two that work. How often, and when,

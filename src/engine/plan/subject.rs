@@ -81,10 +81,14 @@ impl Subject<'_> {
         Decision::Held(refusal.reason, self.since(person))
     }
 
-    pub fn anew(&self, from: Role, to: Role) -> Decision {
+    /// `invited`: where the person stands until then, to be remembered before the old invitation is revoked.
+    pub fn anew(&self, from: Role, to: Role, invited: Person) -> Decision {
         // What of its places is not known is added once the person is there: the high role does not wait for that.
         let places = self.places();
-        self.act(Action::InviteAnew { guest: self.guest(), from, to, places })
+        match self.act(Action::InviteAnew { guest: self.guest(), from, to, places }) {
+            Decision::Act(action, _) => Decision::Act(action, Some(invited)),
+            held => held,
+        }
     }
 
     pub fn invitation(&self) -> Action {

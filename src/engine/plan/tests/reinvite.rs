@@ -14,12 +14,13 @@ fn left() -> World {
     world
 }
 
-/// What of it is in vain.
+/// Annotates the first manifest; what of it is in vain.
 fn annotate(world: &mut World, value: &str) -> Option<String> {
     let annotations = [(crate::resources::REINVITE_ANNOTATION.to_owned(), value.to_owned())];
+    let name = world.invites[0].metadata.name.clone().unwrap();
     world.invites[0].metadata.annotations = Some(annotations.into());
     release_reinvited(&desired(&world.organization, &world.invites), &mut world.ledger);
-    world.ledger.passing.unheeded.remove("annotators")
+    world.ledger.passing.unheeded.remove(&name)
 }
 
 #[test]
@@ -148,6 +149,9 @@ fn who_left_and_moves_to_another_manifest_is_not_invited_by_that() {
     world.edit("annotators", |spec| spec.emails.retain(|email| email != GONE));
     world.settle();
     world.invite("reviewers", InviteRole::Reviewer, &[GONE.to_owned()]);
+    world.invites.swap(0, 2);
+    let told = annotate(&mut world, GONE).unwrap();
+    assert!(told.contains("is being taken over from another UserInvite"), "{told}");
     let plan = world.settle();
     assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
     assert_eq!(world.person("reviewers", GONE).state, PersonState::Left);
