@@ -57,7 +57,7 @@ fn concluded(subject: &Subject, conclude: impl FnOnce(&Subject) -> Decision) -> 
     if subject.view.snapshot.is_complete() { conclude(subject) } else { perhaps_there(subject) }
 }
 
-fn perhaps_there(subject: &Subject) -> Decision {
+pub fn perhaps_there(subject: &Subject) -> Decision {
     if let Some(before) = subject.before.filter(|_| is_unconfirmed(subject.before)) {
         // That a mail may be out nobody else knows.
         return subject.hold(HeldReason::InviteUnconfirmed, before.message.as_deref().unwrap_or_default());

@@ -1,10 +1,11 @@
 //! Somebody whom the roster shows as invited and not there yet: the invitation is open, or it expired and goes on.
 
-use super::absent::unsendable;
+use super::absent::{perhaps_there, unsendable};
 use super::entry::{role_named, wire_role};
 use super::places::settled;
 use super::subject::Subject;
 use super::{Action, Decision, Plan};
+use crate::engine::snapshot::Completeness;
 use crate::label_studio::{Member, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState, seconds};
 use jiff::Timestamp;
@@ -59,6 +60,9 @@ pub fn expired_invitation(subject: &Subject, member: &Member, due: &mut Option<T
     if let Some(again) = again {
         Plan::due_at(due, again);
         return Decision::Settled(person);
+    }
+    if view.snapshot.completeness == Completeness::Incomplete {
+        return perhaps_there(subject);
     }
     if let Some(held) = unsendable(subject) {
         return held;

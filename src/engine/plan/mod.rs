@@ -10,8 +10,8 @@ mod guard;
 mod invited;
 mod order;
 mod person;
-mod seat;
 mod places;
+mod seat;
 mod step;
 mod subject;
 

@@ -119,7 +119,8 @@ impl Action {
             | Self::SetDefaultRole { .. }
             | Self::Revoke { .. }
             | Self::Invite { .. }
-            | Self::InviteAnew { .. } => false,
+            | Self::InviteAnew { .. }
+            | Self::AddToWorkspace { .. } => false,
         }
     }
 
@@ -132,7 +133,8 @@ impl Action {
             | Self::SetDefaultRole { .. }
             | Self::Remove { .. }
             | Self::Revoke { .. }
-            | Self::InviteAnew { .. } => false,
+            | Self::InviteAnew { .. }
+            | Self::AddToWorkspace { .. } => false,
         }
     }
 

@@ -112,6 +112,16 @@ fn expired_invitations_and_newcomers_share_a_request() {
 }
 
 #[test]
+fn nobody_is_mailed_again_by_a_roster_that_is_not_complete_but_by_one_whose_count_never_fits() {
+    let mut world = expired(1);
+    world.later(AFTER);
+    world.completeness = Completeness::Incomplete;
+    assert_eq!(held(&world.plan()), [(HeldReason::IncompleteRoster, vec![EMAIL.to_owned()])]);
+    world.completeness = Completeness::Stable;
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
+}
+
+#[test]
 fn an_expired_invitation_alone_does_not_show_that_open_ones_are_listed() {
     let world = expired(1);
     assert!(!world.snapshot().shows_open_invitation());

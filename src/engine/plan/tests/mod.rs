@@ -10,9 +10,9 @@ mod invitations;
 mod life;
 mod marks;
 mod members;
-mod seats;
 mod places;
 mod reinvite;
+mod seats;
 
 use super::*;
 use crate::engine::desired::desired;
