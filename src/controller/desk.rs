@@ -14,7 +14,6 @@ use crate::engine::plan::{Circumstances, Guest, Plan, plan};
 use crate::engine::snapshot::Snapshot;
 use crate::resources::{Progress, UserInvite, UserInviteStatus, folded, seconds};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -164,7 +163,7 @@ impl<'a> Desk<'a> {
                 continue;
             };
             let status = self.so_far(object, memory);
-            if !is_finalized(object) && memory.target.is_some() {
+            if !is_finalized(object) && memory.target.is_some() && self.desired.may_act(object) {
                 unfinalized.push(name.clone());
             }
             if object.status.as_ref() != Some(&status) {
@@ -183,7 +182,7 @@ impl<'a> Desk<'a> {
 
     /// Where the plan does not know the UserInvite something is left.
     fn so_far(&self, object: &UserInvite, memory: &InviteMemory) -> UserInviteStatus {
-        let pending = self.pending.get(&object.name_any()).copied().unwrap_or(1);
+        let pending = self.pending.get(&object.key()).copied().unwrap_or(1);
         let situation = InviteSituation::Judged { pending, observes: false };
         invite_status(object, memory, &situation, self.desired.generation_of(object), seconds(Timestamp::now()))
     }

@@ -11,7 +11,6 @@ use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
 use crate::resources::{Mode, seconds};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
 /// Names of those whose people do not fit into the list yet.
@@ -27,11 +26,12 @@ pub async fn hand_over(
     }
     let stands = objects.stands().await?;
     let observes = objects.organization.as_ref().is_none_or(|o| o.spec.mode == Mode::Observe);
+    let grants = objects.organization.as_ref().map(|o| o.spec.grants.clone()).unwrap_or_default();
     let mut done = Vec::new();
     for invite in dying {
-        let name = invite.name_any();
+        let name = invite.key();
         // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that.
-        if stands && !observes && !engine::hand_over::hand_over(ledger, &invite, seconds(Timestamp::now())) {
+        if stands && !observes && !engine::hand_over::hand_over(ledger, &invite, &grants, seconds(Timestamp::now())) {
             waiting.push(name);
             continue;
         }

@@ -8,12 +8,13 @@ use crate::engine::apply::Gate;
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
+use crate::engine::plan::effective_claimant;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::target::first_mismatch;
 use crate::label_studio::Member;
-use crate::resources::{Organization, Target, seconds};
+use crate::resources::{Organization, Target, UserInvite, seconds};
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::ResourceExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// UserInvites whose statuses are made and written at a time.
@@ -40,7 +41,7 @@ pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forg
 }
 
 /// First status and finalizer of UserInvites never seen before, so that no mail has to wait for them. Begins nothing more
-/// once there is `enough` of it. One that has our finalizer and no status has lost it: that must stay to be seen.
+/// once there is `enough` of it. One that no grant allows anything needs none. One that has our finalizer and no status has lost it: that must stay to be seen.
 pub async fn introduce(
     context: &Context,
     objects: &mut Objects,
@@ -57,9 +58,11 @@ pub async fn introduce(
     let nothing = InviteMemory { target: Some(target.clone()), ..InviteMemory::default() };
     let situation = InviteSituation::Judged { pending: 1, observes: false };
     let unseen = objects.living().filter(|invite| {
-        !is_finalized(invite) && ledger.invites.get(&invite.name_any()).is_none_or(|m| m.target.is_none())
+        !is_finalized(invite)
+            && desired.may_act(invite)
+            && ledger.invites.get(&invite.key()).is_none_or(|m| m.target.is_none())
     });
-    for names in in_parts(unseen.map(ResourceExt::name_any), FEW) {
+    for names in in_parts(unseen.map(UserInvite::key), FEW) {
         if enough.load(Ordering::Relaxed) {
             break;
         }
@@ -118,9 +121,10 @@ pub async fn publish_people(
     let Some(organization) = objects.organization.clone() else { return Ok(Told::Everything) };
     let now = seconds(Timestamp::now());
     let name = organization.name_any();
+    let abroad = format!("{}/{name}", organization.namespace().unwrap_or_default());
     let mut wrote = false;
     // A few at a time, since the statuses of ten thousand people are large.
-    for names in in_parts(objects.living().map(ResourceExt::name_any), PART) {
+    for names in in_parts(objects.living().map(UserInvite::key), PART) {
         if wrote && !gate.is_open() {
             return Ok(Told::Part);
         }
@@ -131,7 +135,8 @@ pub async fn publish_people(
             let Some(invite) = objects.invites.get(&key) else { continue };
             let nothing = InviteMemory::default();
             let memory = ledger.invites.get(&key).unwrap_or(&nothing);
-            let situation = situation(&organization, &name, view, desired, &key);
+            let name = if invite.foreign_namespace().is_some() { &abroad } else { &name };
+            let situation = situation(&organization, name, view, desired, &key);
             let status = invite_status(invite, memory, &situation, desired.generation_of(invite), now);
             if !desired.observes_only && view.plan.is_some() && !is_finalized(invite) && has_people(memory) {
                 unfinalized.push(key.clone());
@@ -196,7 +201,7 @@ pub fn has_people(memory: &InviteMemory) -> bool {
 /// Members whom no manifest claims, besides the Owner, ourselves and service accounts, by address.
 fn unmanaged<'a>(snapshot: &'a Snapshot, desired: &Desired) -> Vec<&'a Member> {
     let unclaimed = snapshot.members().filter(|(email, member)| {
-        desired.claimant(email).is_none()
+        effective_claimant(desired, Some(member), None, email).is_none()
             && Some(member.user_id) != snapshot.owner
             && member.user_id != snapshot.me
             && !member.is_service

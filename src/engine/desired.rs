@@ -1,9 +1,10 @@
 //! What the manifests ask for, in a form in which addresses can be compared: one claim per address.
 //! Pure; knows nothing of what is there.
 
+use super::grants::granted;
 use crate::label_studio::Role;
 use crate::resources::{
-    DefaultRole, DeletionPolicy, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
+    DefaultRole, DeletionPolicy, Grant, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
     RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded, seconds,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -25,16 +26,23 @@ pub struct Desired {
     pub min_seat_time: Option<SignedDuration>,
     /// Members whose role an identity provider has set are left alone.
     pub respects_identity_provider: bool,
-    /// Oldest first, then by name: the order in which a claim wins.
+    /// Those of the Organization's own namespace first, then oldest first, then by name: the order in which a claim wins.
     pub invites: Vec<Invite>,
-    /// Folded address → index of the UserInvite whose claim is effective.
+    /// How far UserInvites of other namespaces may go.
+    pub grants: Vec<Grant>,
+    /// Folded address → index of the UserInvite whose claim wins, of those that the grants allow.
     claims: BTreeMap<String, usize>,
+    /// The same for claims that come after the first, in their order.
+    further: BTreeMap<String, Vec<usize>>,
     /// Name of the UserInvite → index.
     names: BTreeMap<String, usize>,
 }
 
 pub struct Invite {
+    /// See [`UserInvite::key`].
     pub name: String,
+    /// Where it is, if that is not the Organization's namespace.
+    pub namespace: Option<String>,
     pub generation: Option<i64>,
     /// As declared; from `expires_at` on it is another: [`Invite::role_at`].
     pub role: InviteRole,
@@ -49,6 +57,8 @@ pub struct Invite {
     pub emails: BTreeMap<String, String>,
     /// Whether our finalizer stands: then a status was written before, and none means that it was lost.
     pub finalized: bool,
+    /// Whether the grants allow it any of its addresses.
+    pub granted: bool,
     /// Addresses whose memory is known to be stored, not only planned.
     pub stored: BTreeSet<String>,
     pub reinvite: Option<String>,
@@ -66,12 +76,21 @@ pub struct Resend {
 /// `invites` may come in any order; those that are being deleted must be left out, since they claim nobody.
 pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item = &'a UserInvite>) -> Desired {
     let mut objects: Vec<&UserInvite> = invites.into_iter().collect();
-    objects.sort_by_key(|invite| (invite.creation_timestamp(), invite.name_any()));
-    let invites: Vec<Invite> = objects.into_iter().map(wanted).collect();
+    objects.sort_by_key(|invite| (invite.foreign_namespace().is_some(), invite.creation_timestamp(), invite.key()));
+    let mut invites: Vec<Invite> = objects.into_iter().map(wanted).collect();
+    let grants = &organization.spec.grants;
     let mut claims = BTreeMap::new();
-    for (index, invite) in invites.iter().enumerate() {
-        for email in invite.emails.keys() {
-            claims.entry(email.clone()).or_insert(index);
+    let mut further: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, invite) in invites.iter_mut().enumerate() {
+        let (namespace, wanted) = (invite.namespace.as_deref(), wire_role(invite.role));
+        invite.granted = namespace.is_none();
+        for email in invite.emails.keys().filter(|email| granted(grants, namespace, &wanted, email).is_ok()) {
+            invite.granted = true;
+            if claims.contains_key(email) {
+                further.entry(email.clone()).or_default().push(index);
+            } else {
+                claims.insert(email.clone(), index);
+            }
         }
     }
     let reconcile = organization.annotations().get(RECONCILE_ANNOTATION).cloned();
@@ -99,7 +118,9 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
         respects_identity_provider: organization.guards.identity_provider == IdentityProvider::Respect,
         names: invites.iter().enumerate().map(|(index, invite)| (invite.name.clone(), index)).collect(),
         invites,
+        grants: organization.grants.clone(),
         claims,
+        further,
     }
 }
 
@@ -111,7 +132,8 @@ fn wanted(invite: &UserInvite) -> Invite {
     }
     let status = invite.status.as_ref();
     Invite {
-        name: invite.name_any(),
+        name: invite.key(),
+        namespace: invite.foreign_namespace().map(ToOwned::to_owned),
         generation: invite.metadata.generation,
         role: spec.role,
         expires_at: spec.expires_at.as_ref().map(|at| seconds(at.0)),
@@ -125,6 +147,7 @@ fn wanted(invite: &UserInvite) -> Invite {
             most: spec.resend.max_attempts,
         },
         emails,
+        granted: true,
         finalized: invite.finalizers().iter().any(|f| f == crate::resources::FINALIZER),
         stored: status.map(stored).unwrap_or_default(),
         reinvite: invite.annotations().get(crate::resources::REINVITE_ANNOTATION).cloned(),
@@ -133,6 +156,16 @@ fn wanted(invite: &UserInvite) -> Invite {
 
 fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
     status.users.iter().filter(|user| says_all(user)).map(|user| folded(&user.email)).collect()
+}
+
+pub fn wire_role(role: InviteRole) -> Role {
+    match role {
+        InviteRole::Administrator => Role::Administrator,
+        InviteRole::Manager => Role::Manager,
+        InviteRole::Reviewer => Role::Reviewer,
+        InviteRole::Annotator => Role::Annotator,
+        InviteRole::Deactivated => Role::Deactivated,
+    }
 }
 
 /// Whether this entry, once it is stored, is all that has to be remembered of its address.
@@ -154,14 +187,33 @@ impl Desired {
         self.invites.iter().flat_map(|invite| &invite.workspaces).map(|title| title.trim()).collect()
     }
 
-    /// The UserInvite whose claim on this folded address is effective.
+    /// The UserInvite whose claim on this folded address wins, as far as the manifests tell.
     pub fn claimant(&self, email: &str) -> Option<&Invite> {
-        self.claims.get(email).map(|index| &self.invites[*index])
+        self.claimants(email).next()
+    }
+
+    /// Whom a mail to this address may have been for that no grant allows any more: our finalizer tells that it was allowed.
+    pub fn once_claimed(&self, email: &str) -> Option<&Invite> {
+        self.invites
+            .iter()
+            .find(|invite| invite.namespace.is_some() && invite.finalized && invite.emails.contains_key(email))
+    }
+
+    /// Whether the grants allow this UserInvite anything at all.
+    pub fn may_act(&self, invite: &UserInvite) -> bool {
+        let known = self.names.get(&invite.key()).map(|index| &self.invites[*index]);
+        known.is_none_or(|known| known.granted)
+    }
+
+    /// All that the grants allow, in the order in which they win.
+    pub fn claimants(&self, email: &str) -> impl Iterator<Item = &Invite> {
+        let further = self.further.get(email).into_iter().flatten();
+        self.claims.get(email).into_iter().chain(further).map(|index| &self.invites[*index])
     }
 
     /// The generation of this object that the plan is made of.
     pub fn generation_of(&self, object: &UserInvite) -> Option<i64> {
-        let name = object.name_any();
+        let name = object.key();
         let judged = self.names.get(&name).and_then(|index| self.invites[*index].generation);
         judged.or(object.metadata.generation)
     }

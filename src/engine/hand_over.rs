@@ -1,23 +1,24 @@
 //! The people of a UserInvite that is being deleted go to the Organization's list of departures, whole. Pure; decides
 //! neither whether nor when anybody leaves.
 
+use super::desired::wire_role;
+use super::grants::{foreign_namespace, granted};
 use super::ledger::{InviteMemory, Ledger};
 use super::plan::must_depart;
-use crate::resources::{DeletionPolicy, Departure, Person, PersonState, UserInvite, folded};
+use crate::resources::{DeletionPolicy, Departure, Grant, Person, PersonState, UserInvite, folded};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt as _;
 use std::collections::BTreeSet;
 
 /// So much room the list of departures may take in status, in bytes of JSON.
 const MOST_BYTES: usize = 350_000;
 
 /// False: they do not fit into the list yet. Else the ledger is to be stored before the finalizer goes.
-pub fn hand_over(ledger: &mut Ledger, invite: &UserInvite, now: Timestamp) -> bool {
-    if !is_of_this_target(ledger, &invite.name_any()) {
+pub fn hand_over(ledger: &mut Ledger, invite: &UserInvite, grants: &[Grant], now: Timestamp) -> bool {
+    if !is_of_this_target(ledger, &invite.key()) {
         return true;
     }
-    let departure = departure(invite, ledger, now);
+    let departure = departure(invite, ledger, grants, now);
     record(ledger, departure)
 }
 
@@ -28,18 +29,23 @@ fn is_of_this_target(ledger: &mut Ledger, name: &str) -> bool {
     ledger.target.get_or_insert_with(|| remembered.clone()).is_same(&remembered)
 }
 
-/// Everybody whom this UserInvite ever reached, and whoever stands in a mark: a mail may be on its way to them.
-fn departure(invite: &UserInvite, ledger: &Ledger, now: Timestamp) -> Departure {
-    let memory = ledger.invites.get(&invite.name_any());
+/// Everybody whom this UserInvite ever reached, and whoever of those it may claim stands in a mark: a mail may be on its way
+/// to them.
+fn departure(invite: &UserInvite, ledger: &Ledger, grants: &[Grant], now: Timestamp) -> Departure {
+    let memory = ledger.invites.get(&invite.key());
     let mut users: Vec<Person> = memory
         .map(|m| m.users.values().filter(|p| must_depart(p)).map(|p| Person::clone(p)).collect())
         .unwrap_or_default();
     if let Some(mark) = &ledger.in_flight {
         let known: BTreeSet<String> = users.iter().map(|user| folded(&user.email)).collect();
         let addresses = invite.spec.emails.iter().map(|email| (folded(email), email));
-        for (email, typed) in addresses.filter(|(email, _)| mark.emails.contains(email) && !known.contains(email)) {
+        let (namespace, wanted) = (invite.foreign_namespace(), wire_role(invite.spec.role));
+        let may_be_meant = |email: &String| {
+            mark.emails.contains(email) && !known.contains(email) && granted(grants, namespace, &wanted, email).is_ok()
+        };
+        for (email, typed) in addresses.filter(|(email, _)| may_be_meant(email)) {
             let remembers = |(name, other): (&String, &InviteMemory)| {
-                *name != invite.name_any() && other.users.get(&email).is_some_and(|person| must_depart(person))
+                *name != invite.key() && other.users.get(&email).is_some_and(|person| must_depart(person))
             };
             if ledger.invites.iter().any(remembers) {
                 continue;
@@ -52,12 +58,19 @@ fn departure(invite: &UserInvite, ledger: &Ledger, now: Timestamp) -> Departure 
     for user in &mut users {
         user.state = PersonState::Leaving;
     }
-    Departure { users, policy: invite.spec.deletion_policy, from: invite.name_any(), since: Time(now) }
+    Departure { users, policy: invite.spec.deletion_policy, from: invite.key(), since: Time(now) }
 }
 
-/// By folded address the first record stays, so that a crash between this and the finalizer records nobody twice.
-/// False: there is no room.
+/// By folded address the first record stays, so that a crash between this and the finalizer records nobody twice; but the
+/// Organization's own namespace counts before others. False: there is no room.
 fn record(ledger: &mut Ledger, mut departure: Departure) -> bool {
+    if foreign_namespace(&departure.from).is_none() {
+        let own: BTreeSet<String> = departure.users.iter().map(|user| folded(&user.email)).collect();
+        for other in ledger.departures.iter_mut().filter(|other| foreign_namespace(&other.from).is_some()) {
+            other.users.retain(|user| !own.contains(&folded(&user.email)));
+        }
+        ledger.departures.retain(|departure| !departure.users.is_empty());
+    }
     let known: BTreeSet<String> =
         ledger.departures.iter().flat_map(|d| &d.users).map(|user| folded(&user.email)).collect();
     departure.users.retain(|user| !known.contains(&folded(&user.email)));

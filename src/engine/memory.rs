@@ -26,7 +26,8 @@ pub trait Memory: Send {
     /// Stores the outcome of a mail in the UserInvites of these people at once.
     fn record(&mut self, ledger: &Ledger, guests: &[Guest]) -> impl Future<Output = Result<(), Forgotten>> + Send;
 
-    /// Reads live whether the Organization still stands: people leave only while it does.
+    /// Reads live whether the Organization still stands, as the plan knows it: people leave only while it does, and another
+    /// namespace acts only by grants that stand.
     fn stands(&mut self) -> impl Future<Output = Result<bool, Forgotten>> + Send;
 
     /// While a roster is read there is time to write what has to be written anyway, until there is `enough` of it.

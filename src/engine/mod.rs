@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod approval;
 pub mod desired;
+pub mod grants;
 pub mod hand_over;
 pub mod invite_link;
 pub mod ledger;

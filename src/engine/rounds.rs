@@ -3,13 +3,13 @@
 
 use super::apply::{Applied, End, Gate, Hands, apply};
 use super::approval::{strike, use_approval};
-use super::desired::Desired;
+use super::desired::{Desired, Invite};
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
 use super::observe::{Unobserved, beside, confirm, observe_roster};
 use super::outcome;
-use super::plan::{Action, Circumstances, Guest, Plan, plan};
+use super::plan::{Action, Circumstances, Guest, Plan, claimant, plan};
 use super::reinvite::release_reinvited;
 use super::seek::{greet, seek};
 use super::snapshot::Snapshot;
@@ -167,10 +167,15 @@ fn judge_mark<M, G>(pass: &mut Pass<'_, M, G>) -> MarkVerdict {
     let clock = Boottime::now();
     notice_mark(pass.ledger, clock);
     let claimant = |email: &str| {
-        let invite = pass.desired.claimant(email)?;
+        let invite = mailed_for(pass.desired, pass.snapshot, email)?;
         Some((invite.name.clone(), invite.emails.get(email)?.clone()))
     };
     settle_mark(pass.ledger, claimant, pass.snapshot, pass.mail, seconds(Timestamp::now()), clock)
+}
+
+/// Who has to know what became of a mail: a grant that was withdrawn meanwhile is no reason to forget it.
+fn mailed_for<'a>(desired: &'a Desired, snapshot: &Snapshot, email: &str) -> Option<&'a Invite> {
+    claimant(desired, snapshot.member(email), email).or_else(|| desired.once_claimed(email))
 }
 
 /// Plans, and records where everybody stands for whom nothing has to be done.
@@ -250,7 +255,10 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
     let marked = pass.ledger.in_flight.as_ref().map(|mark| mark.emails.clone()).unwrap_or_default();
     let guests: Vec<Guest> = marked
         .into_iter()
-        .filter_map(|email| Some(Guest { invite: pass.desired.claimant(&email)?.name.clone(), email }))
+        .filter_map(|email| {
+            let invite = mailed_for(pass.desired, pass.snapshot, &email)?.name.clone();
+            Some(Guest { invite, email })
+        })
         // Whom nobody claims any more still stands in the memory of the UserInvite that had them.
         .chain(pass.ledger.passing.unstored.keys().cloned().map(|(invite, email)| Guest { invite, email }))
         .collect();

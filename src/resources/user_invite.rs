@@ -93,6 +93,30 @@ pub struct OrganizationRef {
     pub namespace: Option<String>,
 }
 
+impl UserInvite {
+    /// Where its Organization is.
+    pub fn organization_namespace(&self) -> &str {
+        let own = self.metadata.namespace.as_deref();
+        self.spec.organization_ref.namespace.as_deref().or(own).unwrap_or_default()
+    }
+
+    /// Its own namespace, if its Organization is in another one.
+    pub fn foreign_namespace(&self) -> Option<&str> {
+        let own = self.metadata.namespace.as_deref().unwrap_or_default();
+        (self.organization_namespace() != own).then_some(own)
+    }
+
+    /// What its Organization knows it by: its name, or `namespace/name` where it is in another one. Names hold no slash, so
+    /// the two cannot be confused.
+    pub fn key(&self) -> String {
+        let name = self.metadata.name.clone().unwrap_or_default();
+        match self.foreign_namespace() {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name,
+        }
+    }
+}
+
 /// An expired invitation is sent anew, a few times; then it is given up.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -167,4 +191,24 @@ pub struct InviteCounts {
     pub active: i32,
     pub invited: i32,
     pub held: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_namespace_is_the_same_as_none_and_another_one_stands_in_its_key() {
+        let key = |namespace: Option<&str>| {
+            let spec = serde_json::json!({
+                "organizationRef": {"name": "acme", "namespace": namespace}, "emails": [], "role": "Annotator"
+            });
+            let mut invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
+            invite.metadata.namespace = Some("team".to_owned());
+            (invite.key(), invite.organization_namespace().to_owned())
+        };
+        assert_eq!(key(None), ("people".to_owned(), "team".to_owned()));
+        assert_eq!(key(Some("team")), key(None));
+        assert_eq!(key(Some("labels")), ("team/people".to_owned(), "labels".to_owned()));
+    }
 }

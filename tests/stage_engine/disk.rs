@@ -90,7 +90,7 @@ impl Disk {
             return Ok(());
         }
         for invite in &dying {
-            assert!(hand_over(ledger, invite, seconds(Timestamp::now())));
+            assert!(hand_over(ledger, invite, &[], seconds(Timestamp::now())));
         }
         self.remember(ledger).await?;
         for name in dying.iter().map(ResourceExt::name_any) {

@@ -29,7 +29,9 @@ pub fn members_synced(
         return before.iter().find(|c| c.type_ == "MembersSynced").cloned();
     };
     let left: usize = plan.pending.values().sum();
-    let stalled: usize = plan.held.iter().filter(|(reason, _)| reason.stalls()).map(|(_, who)| who.len()).sum();
+    // Whoever has no grant declares nothing for this Organization, and cannot make it look bad.
+    let counts = |reason: HeldReason| reason.stalls() && reason != HeldReason::NotGranted;
+    let stalled: usize = plan.held.iter().filter(|(reason, _)| counts(**reason)).map(|(_, who)| who.len()).sum();
     let (reason, mut message) = match (left, stalled) {
         (0, 0) => ("Synced", "everybody is as declared".to_owned()),
         (0, held) => ("Held", format!("{held} people are held; status.plan.held says why")),

@@ -92,7 +92,9 @@ struct Tally {
 
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
     async fn steps(&mut self, plan: &Plan, tally: &mut Tally) -> Result<(), End> {
-        if plan.steps.iter().any(|step| step.action.frees()) && !self.memory.stands().await.map_err(End::Forgotten)? {
+        // Of a mail the mark tells it.
+        let live = |step: &Step| step.action.frees() || step.cause.is_foreign();
+        if plan.steps.iter().any(live) && !self.memory.stands().await.map_err(End::Forgotten)? {
             return Err(End::Falling);
         }
         let mut rest = plan.steps.as_slice();

@@ -2,6 +2,7 @@
 //! short grace, so that a move from one manifest to another is a role change and not a departure and an arrival.
 
 use super::entry::{entry, held, settled_since};
+use super::grant::{effective_claimant, is_refused, policy};
 use super::person::wait_for_taker;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
@@ -14,19 +15,20 @@ pub const GRACE: SignedDuration = SignedDuration::from_secs(30);
 
 /// An address that stands in a UserInvite's memory and no longer in its list.
 pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: &mut Option<Timestamp>) -> Decision {
-    if let Some(taker) = view.desired.claimant(email) {
+    if let Some(taker) = effective_claimant(view.desired, view.member(email), Some(person), email) {
         return taken_back(view, taker, email, person, due);
     }
-    if invite.policy == DeletionPolicy::Retain && view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
+    let policy = policy(view, &invite.name, email, person, invite.policy);
+    if policy == DeletionPolicy::Retain && view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         // Who forgets them now could only guess the policy when the mark is settled.
         return Decision::Wait(None);
     }
-    if !must_depart(person) || invite.policy == DeletionPolicy::Retain {
+    if !must_depart(person) || policy == DeletionPolicy::Retain {
         return Decision::Forget;
     }
     let already = person.state == PersonState::Leaving;
     let since = person.since.as_ref().filter(|_| already).map_or(view.now(), |since| since.0);
-    depart(view, email, person, invite.policy, since, due)
+    depart(view, email, person, policy, since, due)
 }
 
 /// An address of a deleted UserInvite.
@@ -37,27 +39,30 @@ pub fn handed_over(
     person: &Person,
     due: &mut Option<Timestamp>,
 ) -> Decision {
-    if let Some(taker) = view.desired.claimant(email) {
+    if let Some(taker) = effective_claimant(view.desired, view.member(email), Some(person), email) {
         return taken_back(view, taker, email, person, due);
     }
     if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         return Decision::Wait(None);
     }
-    if gone.policy == DeletionPolicy::Retain || !must_depart(person) {
+    let policy = policy(view, &gone.from, email, person, gone.policy);
+    if policy == DeletionPolicy::Retain || !must_depart(person) {
         return Decision::Forget;
     }
     let community = view.snapshot.edition == Edition::Community;
-    if community && gone.policy == DeletionPolicy::Deactivate {
+    if community && policy == DeletionPolicy::Deactivate {
         // The open-source edition cannot, and nobody is left to tell it to: they show up as unmanaged.
         return Decision::Forget;
     }
-    depart(view, email, person, gone.policy, gone.since.0, due)
+    depart(view, email, person, policy, gone.since.0, due)
 }
 
 /// A claim elsewhere takes over. The entry is kept until the taker's own is stored: a crash in between must not forget that
 /// a mail was sent.
 fn taken_back(view: &View, taker: &Invite, email: &str, person: &Person, due: &mut Option<Timestamp>) -> Decision {
-    let says_something = must_depart(person) && (person.may_have_been_mailed() || view.ledger.is_marked(email));
+    // Who was managed by a grant that is withdrawn departs no more, but a mail of that time is a mail.
+    let says_something =
+        (must_depart(person) || is_refused(person)) && (person.may_have_been_mailed() || view.ledger.is_marked(email));
     if taker.stored.contains(email) || !says_something {
         return Decision::Forget;
     }
@@ -74,7 +79,7 @@ pub fn must_depart(person: &Person) -> bool {
         HeldReason::ServiceAccount,
         HeldReason::ManagedByIdentityProvider,
     ];
-    if never_effective.iter().any(|reason| person.is_held_for(*reason)) {
+    if is_refused(person) || never_effective.iter().any(|reason| person.is_held_for(*reason)) {
         return false;
     }
     person.may_have_been_mailed() || matches!(person.state, PersonState::Leaving | PersonState::Inviting)

@@ -1,7 +1,9 @@
 //! The entry of one address: what of it stays from pass to pass, and how long it has been so.
 
+pub use crate::engine::desired::wire_role;
+
 use crate::label_studio::Role;
-use crate::resources::{HeldReason, InviteRole, Person, PersonState};
+use crate::resources::{HeldReason, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,16 +29,6 @@ pub fn settled_since(before: Option<&Person>, mut person: Person, now: Timestamp
     let same = before.filter(|b| b.state == person.state && b.reason == person.reason);
     person.since = same.and_then(|b| b.since.clone()).or(Some(Time(now)));
     person
-}
-
-pub fn wire_role(role: InviteRole) -> Role {
-    match role {
-        InviteRole::Administrator => Role::Administrator,
-        InviteRole::Manager => Role::Manager,
-        InviteRole::Reviewer => Role::Reviewer,
-        InviteRole::Annotator => Role::Annotator,
-        InviteRole::Deactivated => Role::Deactivated,
-    }
 }
 
 pub fn role_named(name: &str) -> Option<Role> {

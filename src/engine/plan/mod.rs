@@ -6,6 +6,7 @@
 mod absent;
 mod departure;
 mod entry;
+mod grant;
 mod guard;
 mod invited;
 mod order;
@@ -16,11 +17,13 @@ mod step;
 mod subject;
 
 pub use departure::must_depart;
+pub use entry::role_named;
+pub use grant::{claimant, effective_claimant};
 pub use guard::removals_in_window;
 pub use step::{Action, Cause, Guest, Place, Places, Step};
 
 use super::approval;
-use super::desired::Desired;
+use super::desired::{Desired, Invite};
 use super::ledger::Ledger;
 use super::snapshot::{Snapshot, is_invited};
 use crate::label_studio::{Edition, Member};
@@ -161,7 +164,12 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     seat::limit_seats(&view, &mut plan, &mut candidates);
     if !circumstances.roster_fresh {
         // An invitation that was open may be accepted by now, and then revoking it ends no access.
-        let counts = |c: &&Candidate| c.action.removes() || matches!(c.action, Action::Revoke { blind: false, .. });
+        // Another namespace may touch nobody who rose above its grant meanwhile.
+        let counts = |c: &&Candidate| {
+            c.action.removes()
+                || matches!(c.action, Action::Revoke { blind: false, .. })
+                || (c.cause.is_foreign() && matches!(c.action, Action::SetRole { .. }))
+        };
         plan.stale = candidates.iter().filter(counts).map(|c| c.email.clone()).collect();
     }
     let left = &plan.pending;
@@ -336,7 +344,10 @@ struct View<'a> {
 fn remembered<'a>(desired: &Desired, ledger: &'a Ledger) -> BTreeMap<String, Vec<(&'a str, &'a Person)>> {
     let mut index: BTreeMap<String, Vec<(&str, &Person)>> = BTreeMap::new();
     let departing = ledger.departures.iter().flat_map(|departure| &departure.users).map(|person| ("", person));
-    let claims = |name: &str, email: &str| desired.claimant(email).is_some_and(|claimant| claimant.name == name);
+    let claims = |name: &str, email: &str| {
+        let mut claimants = desired.claimants(email);
+        claimants.next().is_some_and(|claimant| claimant.name == name) && claimants.next().is_none()
+    };
     let listed = ledger.invites.iter().flat_map(|(name, memory)| {
         let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
         others.map(move |(_, person)| (name.as_str(), person.as_ref()))
@@ -367,6 +378,11 @@ impl View<'_> {
     fn identity_provider_of<'m>(&self, member: &'m Member) -> Option<&'m str> {
         let source = member.role_source.as_deref().filter(|_| self.desired.respects_identity_provider)?;
         ["saml", "scim", "ldap"].iter().any(|provider| source.eq_ignore_ascii_case(provider)).then_some(source)
+    }
+
+    /// The UserInvite whose claim on this folded address wins.
+    fn claimant(&self, email: &str) -> Option<&Invite> {
+        claimant(self.desired, self.member(email), email)
     }
 
     /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.

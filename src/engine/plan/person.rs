@@ -2,11 +2,13 @@
 
 use super::absent::unlisted;
 use super::entry::{entry, held, settled_since, wire_role};
+use super::grant::{out_of_reach, refusal};
 use super::invited::{expired_invitation, open_invitation};
 use super::places::{has_places, placed};
 use super::subject::Subject;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::{Invite, says_all};
+use crate::engine::grants::Ungranted;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState, SAME_WISH};
 use jiff::{SignedDuration, Timestamp};
@@ -24,16 +26,31 @@ pub fn decide(
     due: &mut Option<Timestamp>,
 ) -> Decision {
     let own = view.ledger.person(&invite.name, email);
-    if let Some(winner) = view.desired.claimant(email).filter(|winner| winner.name != invite.name) {
-        let stored = winner.stored.contains(email) && view.ledger.person(&winner.name, email).is_some_and(says_all);
-        if !stored && own.is_some_and(carries_something) {
-            wait_for_taker(view, winner, email, due);
-        }
+    let winner = view.claimant(email).filter(|winner| winner.name != invite.name);
+    // The winner's entry says all that there is to remember, and is safe.
+    let keeps = |winner: &Invite| {
+        winner.stored.contains(email) && view.ledger.person(&winner.name, email).is_some_and(says_all)
+    };
+    let stored = winner.is_some_and(keeps);
+    if let Some(winner) = winner.filter(|_| !stored && own.is_some_and(carries_something)) {
+        wait_for_taker(view, winner, email, due);
+    }
+    let idle = |why: Ungranted| {
+        let (reason, person) = without_effect(view, own, stored, typed, why);
+        Decision::Held(reason, person)
+    };
+    if let Some(ungranted) = refusal(view, invite, email) {
+        return idle(ungranted);
+    }
+    if let Some(winner) = winner {
         return lost_claim(view, invite, winner, own, stored, typed);
     }
     // A claim takes over what another manifest remembers, so that a move is no departure and no second mail.
     let remembered = || view.remembered_elsewhere(&invite.name, email);
     let before = own.filter(|p| p.may_have_been_mailed()).or_else(remembered).or(own);
+    if let Some(ungranted) = out_of_reach(view, invite, email, before) {
+        return idle(ungranted);
+    }
     let role = invite.role_at(view.now());
     let subject = Subject { view, invite, role, email, typed, before, member: view.member(email) };
     if full && own.is_none_or(|person| person.is_held_for(HeldReason::DeparturesFull)) {
@@ -68,7 +85,6 @@ fn carries_something(person: &Person) -> bool {
     person.may_have_been_mailed() || person.role.is_some() || person.attempts.is_some()
 }
 
-/// `stored`: the winner's entry says all that there is to remember, and is safe.
 fn lost_claim(
     view: &View,
     invite: &Invite,
@@ -77,26 +93,40 @@ fn lost_claim(
     stored: bool,
     typed: &str,
 ) -> Decision {
+    // The same wish twice, as while people move from one manifest to another: nobody waits for that.
+    let (theirs, ours) = (winner.role_at(view.now()), invite.role_at(view.now()));
+    let same = theirs == ours;
+    let words = if same { SAME_WISH } else { "claimed with another role" };
+    let message = format!("{words} by UserInvite {} ({theirs}): remove the address from one of the two", winner.name);
+    let (reason, person) =
+        without_effect(view, own, stored, typed, Ungranted { reason: HeldReason::Conflict, message });
+    if same && reason == HeldReason::Conflict { Decision::Settled(person) } else { Decision::Held(reason, person) }
+}
+
+/// The entry of a claim that does nothing. What was done while it did stays in there, since that may be so again, but what
+/// a winner has `stored` is the winner's.
+fn without_effect(
+    view: &View,
+    own: Option<&Person>,
+    stored: bool,
+    typed: &str,
+    why: Ungranted,
+) -> (HeldReason, Person) {
     if let Some(own) = own.filter(|own| own.is_held_for(HeldReason::InviteUnconfirmed) && !stored) {
         // A mail may be out, and this entry alone knows it until the winner's is stored.
-        return Decision::Held(HeldReason::InviteUnconfirmed, own.clone());
+        return (HeldReason::InviteUnconfirmed, own.clone());
     }
     let mut person = entry(own, typed, view.now());
     if stored {
-        // The winner remembers it now; a copy here would come to life when the winner is long gone.
+        // A copy here would come to life when the winner is long gone.
         person.user_id = None;
         person.invited_at = None;
         person.attempts = None;
         person.seat_since = None;
         person.role = None;
     }
-    // The same wish twice, as while people move from one manifest to another: nobody waits for that.
-    let (theirs, ours) = (winner.role_at(view.now()), invite.role_at(view.now()));
-    let same = theirs == ours;
-    let words = if same { SAME_WISH } else { "claimed with another role" };
-    let message = format!("{words} by UserInvite {} ({theirs}): remove the address from one of the two", winner.name);
-    let person = settled_since(own, held(person, HeldReason::Conflict, message), view.now());
-    if same { Decision::Settled(person) } else { Decision::Held(HeldReason::Conflict, person) }
+    let Ungranted { reason, message } = why;
+    (reason, settled_since(own, held(person, reason, message), view.now()))
 }
 
 /// Somebody with this address is in the roster.

@@ -1,6 +1,7 @@
 //! One write to Label Studio, with every id and the old and the new value, so that `apply` decides nothing and a
 //! person can read it.
 
+use crate::engine::grants::foreign_namespace;
 use crate::label_studio::Role;
 use std::fmt;
 
@@ -14,12 +15,22 @@ pub struct Step {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Cause {
     Organization,
-    /// Name of the UserInvite.
+    /// Key of the UserInvite.
     Invite(String),
-    /// A deleted UserInvite's departure, by that UserInvite's name.
+    /// A deleted UserInvite's departure, by that UserInvite's key.
     Departure(String),
     /// One request for addresses of several UserInvites.
     Several,
+}
+
+impl Cause {
+    /// A UserInvite of another namespace.
+    pub fn is_foreign(&self) -> bool {
+        match self {
+            Self::Invite(key) | Self::Departure(key) => foreign_namespace(key).is_some(),
+            Self::Organization | Self::Several => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

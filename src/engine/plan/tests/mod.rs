@@ -4,6 +4,7 @@ mod approvals;
 mod claims;
 mod departures;
 mod expiry;
+mod grants;
 mod guards;
 mod hidden;
 mod invitations;
@@ -159,7 +160,7 @@ impl World {
         let mut plan = self.plan();
         outcome::settle(&mut self.ledger, &mut plan, &target());
         for invite in &mut self.invites {
-            let name = invite.metadata.name.clone().unwrap();
+            let name = invite.key();
             let users = self.ledger.invites[&name].users.values().cloned().collect();
             let status = crate::resources::UserInviteStatus { users, ..Default::default() };
             invite.status = Some(status);

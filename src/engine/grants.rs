@@ -1,0 +1,116 @@
+//! How far a UserInvite of another namespace may go: as the Organization's owner allows in `spec.grants`, and no step
+//! further. Pure; whatever is not granted is refused.
+
+use crate::label_studio::Role;
+use crate::resources::{Grant, GrantedRole, HeldReason};
+
+/// Why a claim counts for nothing, or what stands above it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ungranted {
+    pub reason: HeldReason,
+    pub message: String,
+}
+
+/// The highest role that this namespace may give to the folded address, or take from it: by one grant that names both.
+pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, Ungranted> {
+    let names = |grant: &&Grant| grant.namespaces.iter().any(|named| named == "*" || named == namespace);
+    let mut granted = grants.iter().filter(names).peekable();
+    if granted.peek().is_none() {
+        let message = format!("spec.grants of the Organization names no namespace {namespace:?}");
+        return Err(Ungranted { reason: HeldReason::NotGranted, message });
+    }
+    let domain = email.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    let highest =
+        granted.filter(|grant| covers(grant, domain)).map(|grant| role(grant.max_role)).max_by_key(Role::rank);
+    highest.ok_or_else(|| {
+        let message = format!("spec.grants of the Organization gives namespace {namespace:?} no address at {domain:?}");
+        Ungranted { reason: HeldReason::DomainNotGranted, message }
+    })
+}
+
+/// Whether a UserInvite there may claim the folded address with this role. None: the Organization's own namespace may always.
+pub fn granted(grants: &[Grant], namespace: Option<&str>, wanted: &Role, email: &str) -> Result<(), Ungranted> {
+    let Some(namespace) = namespace else { return Ok(()) };
+    let ceiling = ceiling(grants, namespace, email)?;
+    if wanted.rank() <= ceiling.rank() {
+        return Ok(());
+    }
+    Err(above(namespace, &ceiling, &format!("the role {wanted}")))
+}
+
+/// `what` is higher than this namespace reaches.
+pub fn above(namespace: &str, ceiling: &Role, what: &str) -> Ungranted {
+    let message =
+        format!("{what} is above {ceiling}, the highest that the Organization grants namespace {namespace:?}");
+    Ungranted { reason: HeldReason::RoleAboveGrant, message }
+}
+
+/// The namespace in the key of a UserInvite, if it is not the Organization's.
+pub fn foreign_namespace(key: &str) -> Option<&str> {
+    key.split_once('/').map(|(namespace, _)| namespace)
+}
+
+/// Compared whole, so that `example.com` says nothing of `evil-example.com` or `a.example.com`.
+fn covers(grant: &Grant, domain: &str) -> bool {
+    grant.email_domains.is_empty() || grant.email_domains.iter().any(|named| named.trim().to_lowercase() == domain)
+}
+
+fn role(granted: GrantedRole) -> Role {
+    match granted {
+        GrantedRole::Administrator => Role::Administrator,
+        GrantedRole::Manager => Role::Manager,
+        GrantedRole::Reviewer => Role::Reviewer,
+        GrantedRole::Annotator => Role::Annotator,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(grants: serde_json::Value) -> Vec<Grant> {
+        serde_json::from_value(grants).unwrap()
+    }
+
+    #[test]
+    fn one_grant_has_to_allow_namespace_domain_and_role() {
+        let grants = grants(serde_json::json!([
+            {"namespaces": ["team-a", "team-b"], "maxRole": "Reviewer", "emailDomains": ["Example.com", "b.example.org"]},
+            {"namespaces": ["team-a"], "maxRole": "Annotator"},
+            {"namespaces": ["team-c"], "maxRole": "Manager"},
+        ]));
+        let judge = |namespace, role: &str, email| {
+            let role = crate::engine::plan::role_named(role).unwrap();
+            granted(&grants, Some(namespace), &role, email).map_err(|ungranted| ungranted.reason)
+        };
+        for (namespace, role, email, verdict) in [
+            ("team-a", "Reviewer", "ann@example.com", Ok(())),
+            ("team-a", "Deactivated", "ann@elsewhere.com", Ok(())),
+            ("team-a", "Annotator", "ann@elsewhere.com", Ok(())),
+            // The role of one grant and the domain of another are no grant.
+            ("team-a", "Reviewer", "ann@elsewhere.com", Err(HeldReason::RoleAboveGrant)),
+            ("team-a", "Manager", "ann@example.com", Err(HeldReason::RoleAboveGrant)),
+            ("team-b", "Reviewer", "ann@b.example.org", Ok(())),
+            // Whole domains: neither below, nor above, nor one that only ends alike.
+            ("team-b", "Annotator", "ann@a.example.com", Err(HeldReason::DomainNotGranted)),
+            ("team-b", "Annotator", "ann@example.org", Err(HeldReason::DomainNotGranted)),
+            ("team-b", "Annotator", "ann@evil-example.com", Err(HeldReason::DomainNotGranted)),
+            ("team-b", "Annotator", "example.com", Err(HeldReason::DomainNotGranted)),
+            ("team-c", "Administrator", "ann@example.com", Err(HeldReason::RoleAboveGrant)),
+            ("team", "Deactivated", "ann@example.com", Err(HeldReason::NotGranted)),
+            ("team-aa", "Annotator", "ann@example.com", Err(HeldReason::NotGranted)),
+        ] {
+            assert_eq!(judge(namespace, role, email), verdict, "{namespace} {role} {email}");
+        }
+    }
+
+    #[test]
+    fn without_a_grant_there_is_none_and_a_star_is_every_namespace() {
+        let one = |namespaces| grants(serde_json::json!([{"namespaces": [namespaces], "maxRole": "Annotator"}]));
+        let annotates = |grants: &[Grant], namespace| granted(grants, namespace, &Role::Annotator, "a@b.c").is_ok();
+        assert!(!annotates(&[], Some("team")) && annotates(&[], None));
+        assert!(annotates(&one("*"), Some("team")));
+        // Not a pattern.
+        assert!(!annotates(&one("team-*"), Some("team-a")));
+    }
+}

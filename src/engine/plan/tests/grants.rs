@@ -1,0 +1,357 @@
+//! UserInvites of other namespaces: as far as the Organization's grants go, and nobody leaves because one is withdrawn.
+
+use super::*;
+use crate::engine::hand_over::hand_over;
+
+/// Everybody at example.com, up to this role.
+fn grant(world: &mut World, namespace: &str, role: &str) {
+    let grant = serde_json::json!({"namespaces": [namespace], "maxRole": role, "emailDomains": ["example.com"]});
+    world.organization.spec.grants.push(serde_json::from_value(grant).unwrap());
+}
+
+fn withdraw(world: &mut World) {
+    world.organization.spec.grants.clear();
+}
+
+/// A UserInvite of another namespace, that many seconds younger than the Organization's own.
+fn foreign(world: &mut World, namespace: &str, role: InviteRole, email: &str, age: i64) {
+    world.invite(namespace, role, &[email.to_owned()]);
+    let invite = world.invites.last_mut().unwrap();
+    invite.metadata.namespace = Some(namespace.to_owned());
+    invite.metadata.creation_timestamp = Some(Time(noon() + SignedDuration::from_secs(age)));
+    invite.spec.organization_ref.namespace = Some("labels".to_owned());
+}
+
+/// `team` may give Annotator, and manages Ann, who is one.
+fn managed() -> World {
+    let mut world = World::in_sync();
+    grant(&mut world, "team", "Annotator");
+    world.member(70, "ann@example.com", Role::Annotator);
+    foreign(&mut world, "team", InviteRole::Annotator, "ann@example.com", 1);
+    let plan = world.settle();
+    assert!(plan.is_done() && plan.held.is_empty(), "{plan:?}");
+    assert_eq!(world.person("team/team", "ann@example.com").user_id, Some(70));
+    world
+}
+
+/// Nobody is invited in her place.
+fn drop_everybody(world: &mut World) {
+    world.edit("team", |spec| (spec.emails, spec.role) = (vec!["x@example.com".to_owned()], InviteRole::Deactivated));
+}
+
+/// As the controller does with a deleted UserInvite.
+fn delete(world: &mut World, name: &str) {
+    let at = world.invites.iter().position(|invite| invite.metadata.name.as_deref() == Some(name)).unwrap();
+    let invite = world.invites.remove(at);
+    assert!(hand_over(&mut world.ledger, &invite, &world.organization.spec.grants, world.now));
+    world.ledger.invites.remove(&invite.key());
+}
+
+fn give_up(world: &mut World, deletes: bool) {
+    if deletes {
+        delete(world, "team");
+    } else {
+        drop_everybody(world);
+    }
+}
+
+fn assert_nothing_happens(world: &mut World) {
+    for _ in 0..3 {
+        let plan = world.settle();
+        assert_eq!(steps(&plan), Vec::<String>::new());
+        world.later(60);
+    }
+}
+
+fn only_held(reason: HeldReason, email: &str) -> Vec<(HeldReason, Vec<String>)> {
+    vec![(reason, vec![email.to_owned()])]
+}
+
+#[test]
+fn who_has_a_grant_invites_and_changes_roles_up_to_it() {
+    let mut world = World::in_sync();
+    grant(&mut world, "team", "Reviewer");
+    world.member(70, "ann@example.com", Role::Annotator);
+    foreign(&mut world, "team", InviteRole::Reviewer, "Ann@Example.com", 1);
+    foreign(&mut world, "team", InviteRole::Annotator, "new@example.com", 1);
+    world.invites.last_mut().unwrap().metadata.name = Some("more".to_owned());
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["invite 1 as Annotator: new@example.com", "ann@example.com: Annotator → Reviewer"]);
+    assert_eq!(plan.steps[1].cause, Cause::Invite("team/team".to_owned()));
+}
+
+#[test]
+fn what_is_not_granted_is_held_with_its_reason_and_nothing_is_learned_of_the_person() {
+    for (namespace, role, email, reason) in [
+        ("stranger", InviteRole::Annotator, "person1@example.com", HeldReason::NotGranted),
+        ("stranger", InviteRole::Deactivated, "person1@example.com", HeldReason::NotGranted),
+        ("team", InviteRole::Manager, "new@example.com", HeldReason::RoleAboveGrant),
+        ("team", InviteRole::Annotator, "new@a.example.com", HeldReason::DomainNotGranted),
+    ] {
+        let mut world = World::in_sync();
+        grant(&mut world, "team", "Annotator");
+        foreign(&mut world, namespace, role, email, -60);
+        let plan = world.settle();
+        assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(reason, email)));
+        let person = world.person(&format!("{namespace}/{namespace}"), email);
+        assert!(!person.was_reached() && person.role.is_none(), "{person:?}");
+        delete(&mut world, namespace);
+        assert_nothing_happens(&mut world);
+    }
+}
+
+#[test]
+fn the_organizations_own_namespace_wins_over_an_older_claim() {
+    let mut world = managed();
+    grant(&mut world, "team", "Reviewer");
+    world.edit("team", |spec| spec.role = InviteRole::Reviewer);
+    world.invite("mine", InviteRole::Annotator, &["ann@example.com".to_owned()]);
+    world.invites.last_mut().unwrap().metadata.creation_timestamp = Some(Time(noon() + SignedDuration::from_hours(1)));
+    let plan = world.settle();
+    assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::Conflict, "ann@example.com")));
+    // The winner remembers it now.
+    world.settle();
+    assert!(!world.person("team/team", "ann@example.com").was_reached());
+    assert_eq!(world.person("mine", "ann@example.com").user_id, Some(70));
+    delete(&mut world, "team");
+    assert_nothing_happens(&mut world);
+}
+
+#[test]
+fn a_claim_without_a_grant_takes_no_part_in_a_conflict() {
+    let mut world = managed();
+    foreign(&mut world, "stranger", InviteRole::Deactivated, "ann@example.com", -60);
+    let plan = world.settle();
+    assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::NotGranted, "ann@example.com")));
+}
+
+#[test]
+fn nobody_above_the_grant_is_touched_whatever_another_namespace_asks_for() {
+    for (role, deletes) in [
+        (InviteRole::Annotator, false),
+        (InviteRole::Annotator, true),
+        (InviteRole::Deactivated, false),
+        (InviteRole::Deactivated, true),
+    ] {
+        let mut world = World::in_sync();
+        grant(&mut world, "team", "Annotator");
+        world.member(80, "boss@example.com", Role::Administrator);
+        foreign(&mut world, "team", role, "boss@example.com", -60);
+        let plan = world.settle();
+        assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::RoleAboveGrant, "boss@example.com")));
+        assert!(!world.person("team/team", "boss@example.com").was_reached());
+        give_up(&mut world, deletes);
+        assert!(world.ledger.departures.is_empty());
+        assert_nothing_happens(&mut world);
+    }
+}
+
+#[test]
+fn who_rose_above_the_grant_does_not_leave_with_the_manifest() {
+    for (deletes, carried_out) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut world = managed();
+        give_up(&mut world, deletes);
+        world.settle();
+        if !carried_out {
+            world.change_member("ann@example.com", |m| m.role = Some(Role::Reviewer));
+        }
+        world.later(60);
+        let plan = world.plan();
+        let wanted: &[&str] = if carried_out { &["ann@example.com: Annotator → Deactivated"] } else { &[] };
+        assert_eq!(steps(&plan), wanted, "{deletes}");
+        if !carried_out {
+            assert_nothing_happens(&mut world);
+            assert!(world.ledger.departures.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_withdrawn_grant_removes_nobody_and_a_new_one_resumes() {
+    let mut world = managed();
+    withdraw(&mut world);
+    let plan = world.settle();
+    assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::NotGranted, "ann@example.com")));
+    assert_eq!(world.person("team/team", "ann@example.com").user_id, Some(70));
+    world.change_member("ann@example.com", |m| m.role = Some(Role::Deactivated));
+    assert_nothing_happens(&mut world);
+    // She is remembered: gone is gone, and no new mail.
+    let members = world.members.clone();
+    world.members.retain(|m| m.email != "ann@example.com");
+    grant(&mut world, "team", "Annotator");
+    let plan = world.settle();
+    assert_eq!(steps(&plan), Vec::<String>::new());
+    assert_eq!(world.person("team/team", "ann@example.com").state, PersonState::Left);
+    world.members = members;
+    assert_eq!(steps(&world.plan()), ["ann@example.com: Deactivated → Annotator"]);
+}
+
+#[test]
+fn after_a_grant_is_withdrawn_neither_dropping_nor_deleting_ends_an_access() {
+    for deletes in [true, false] {
+        // Given up while the grant stood, and withdrawn within the grace.
+        let mut world = managed();
+        give_up(&mut world, deletes);
+        world.settle();
+        withdraw(&mut world);
+        world.later(60);
+        assert_nothing_happens(&mut world);
+        assert!(world.ledger.departures.is_empty());
+        grant(&mut world, "team", "Annotator");
+        assert_nothing_happens(&mut world);
+
+        // Given up without one: a new grant brings nothing of it back.
+        let mut world = managed();
+        withdraw(&mut world);
+        world.settle();
+        give_up(&mut world, deletes);
+        grant(&mut world, "team", "Annotator");
+        assert_nothing_happens(&mut world);
+    }
+}
+
+#[test]
+fn nobody_is_removed_by_another_namespace_whose_role_the_server_does_not_tell() {
+    for (highest, wanted) in [("Manager", 0), ("Administrator", 1)] {
+        let mut world = managed();
+        withdraw(&mut world);
+        grant(&mut world, "team", highest);
+        world.edit("team", |spec| spec.deletion_policy = DeletionPolicy::Remove);
+        delete(&mut world, "team");
+        world.settle();
+        world.change_member("ann@example.com", |m| m.role = None);
+        world.later(60);
+        assert_eq!(steps(&world.plan()).len(), wanted, "{highest}");
+    }
+}
+
+#[test]
+fn a_mail_of_the_time_of_the_grant_is_remembered_until_whoever_takes_over_has_stored_it() {
+    let mut world = managed();
+    world.members.retain(|m| m.email != "ann@example.com");
+    world.ledger.invitations_visible = Some(false);
+    let person = world.remembered("team/team", "ann@example.com");
+    (person.user_id, person.invited_at) = (None, Some(Time(noon())));
+    withdraw(&mut world);
+    world.settle();
+    drop_everybody(&mut world);
+    world.invite("mine", InviteRole::Annotator, &["ann@example.com".to_owned()]);
+    let plan = world.settle();
+    assert_eq!(steps(&plan), Vec::<String>::new(), "no second mail");
+    assert!(world.person("team/team", "ann@example.com").invited_at.is_some());
+    world.settle();
+    assert!(world.ledger.person("team/team", "ann@example.com").is_none());
+    assert!(world.person("mine", "ann@example.com").invited_at.is_some());
+}
+
+#[test]
+fn a_claim_that_does_not_reach_a_member_keeps_nobody_who_is_to_leave() {
+    for email in ["anna@example.com", "person1@example.com"] {
+        let mut world = World::in_sync();
+        grant(&mut world, "team", "Annotator");
+        world.edit("annotators", |spec| spec.emails.retain(|e| e != email));
+        world.edit("administrators", |spec| spec.emails.retain(|e| e != email));
+        foreign(&mut world, "team", InviteRole::Annotator, email, 1);
+        world.settle();
+        world.settle();
+        world.later(60);
+        let leaves = steps(&world.plan());
+        if email == "anna@example.com" {
+            assert_eq!(leaves, ["anna@example.com: Administrator → Deactivated"]);
+        } else {
+            assert_eq!(leaves, Vec::<String>::new());
+            assert_eq!(world.person("team/team", email).user_id, Some(11), "taken over");
+        }
+    }
+}
+
+#[test]
+fn an_older_claim_that_does_not_reach_a_member_takes_nobody_from_one_that_does() {
+    let mut world = World::in_sync();
+    grant(&mut world, "low", "Annotator");
+    grant(&mut world, "high", "Manager");
+    world.member(70, "ann@example.com", Role::Manager);
+    foreign(&mut world, "high", InviteRole::Manager, "ann@example.com", 2);
+    world.settle();
+    foreign(&mut world, "low", InviteRole::Annotator, "ann@example.com", 1);
+    let plan = world.settle();
+    assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::Conflict, "ann@example.com")));
+    world.change_member("ann@example.com", |m| m.role = Some(Role::Reviewer));
+    assert_eq!(steps(&world.plan()), ["ann@example.com: Reviewer → Manager"]);
+    // Both reach her: then the older one wins, as always.
+    world.change_member("ann@example.com", |m| m.role = Some(Role::Annotator));
+    let plan = world.settle();
+    assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::Conflict, "ann@example.com")));
+}
+
+#[test]
+fn an_open_invitation_above_the_grant_is_neither_replaced_nor_revoked() {
+    for (role, listed) in
+        [(InviteRole::Annotator, true), (InviteRole::Deactivated, true), (InviteRole::Annotator, false)]
+    {
+        // Invited as Manager by a manifest that is gone; not every server lists such an invitation.
+        let mut world = invited("new@example.com", "Manager");
+        world.edit("annotators", |spec| spec.role = InviteRole::Annotator);
+        world.members.retain(|m| listed || m.email != "new@example.com");
+        world.ledger.invitations_visible = Some(listed);
+        let person = world.ledger.invites.get_mut("annotators").unwrap().users.remove("new@example.com").unwrap();
+        world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+        foreign(&mut world, "team", role, "new@example.com", 1);
+        grant(&mut world, "team", "Annotator");
+        let users = [("new@example.com".to_owned(), person)].into();
+        let memory = InviteMemory { target: Some(target()), users, last_handled_reinvite: None };
+        world.ledger.invites.insert("team/team".to_owned(), memory);
+        let plan = world.settle();
+        assert_eq!((steps(&plan).len(), held(&plan)), (0, only_held(HeldReason::RoleAboveGrant, "new@example.com")));
+    }
+}
+
+#[test]
+fn before_another_namespace_changes_a_role_the_person_is_looked_at() {
+    let mut world = managed();
+    grant(&mut world, "team", "Reviewer");
+    world.edit("team", |spec| spec.role = InviteRole::Reviewer);
+    world.edit("annotators", |spec| spec.role = InviteRole::Reviewer);
+    world.fresh = false;
+    assert_eq!(world.plan().stale, ["ann@example.com"], "and nobody of the Organization's own");
+    world.fresh = true;
+    assert_eq!(world.plan().stale, Vec::<String>::new());
+}
+
+#[test]
+fn whether_a_mail_went_out_is_not_forgotten_with_the_grant() {
+    let mut world = managed();
+    world.members.retain(|m| m.email != "ann@example.com");
+    world.ledger.invitations_visible = Some(false);
+    let person = world.remembered("team/team", "ann@example.com");
+    person.user_id = None;
+    person.reason = Some(HeldReason::InviteUnconfirmed.to_string());
+    withdraw(&mut world);
+    assert_eq!(held(&world.settle()), only_held(HeldReason::InviteUnconfirmed, "ann@example.com"));
+    grant(&mut world, "team", "Annotator");
+    assert_eq!(held(&world.settle()), only_held(HeldReason::InviteUnconfirmed, "ann@example.com"));
+    delete(&mut world, "team");
+    withdraw(&mut world);
+    world.later(60);
+    assert_nothing_happens(&mut world);
+}
+
+#[test]
+fn a_mail_on_its_way_is_no_departure_of_whoever_else_lists_the_address() {
+    let mut world = World::in_sync();
+    let emails = vec!["new@example.com".to_owned()];
+    let started_at = Time(noon());
+    world.ledger.in_flight = Some(InFlight { id: "1".to_owned(), started_at, emails, replaces: None, role: None });
+    grant(&mut world, "team", "Annotator");
+    foreign(&mut world, "stranger", InviteRole::Annotator, "new@example.com", 1);
+    foreign(&mut world, "team", InviteRole::Annotator, "new@example.com", 1);
+    delete(&mut world, "stranger");
+    assert!(world.ledger.departures.is_empty());
+    delete(&mut world, "team");
+    let from = |world: &World| world.ledger.departures.iter().map(|d| d.from.clone()).collect::<Vec<_>>();
+    assert_eq!(from(&world), ["team/team"]);
+    // And the Organization's own namespace counts before others.
+    world.invite("mine", InviteRole::Annotator, &["new@example.com".to_owned()]);
+    delete(&mut world, "mine");
+    assert_eq!(from(&world), ["mine"]);
+}
