@@ -93,7 +93,7 @@ impl Memory for Desk<'_> {
     }
 
     async fn stands(&mut self) -> Result<bool, Forgotten> {
-        self.objects.stands().await
+        self.objects.stands_as(self.desired.generation).await
     }
 
     async fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) {

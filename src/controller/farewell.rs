@@ -1,5 +1,5 @@
 //! UserInvites whose Organization is missing or being deleted: they wait and say so, and their finalizers go, since
-//! deleting an Organization changes nothing in Label Studio.
+//! deleting an Organization changes nothing in Label Studio. So do those that name one where the operator does not look.
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
@@ -7,9 +7,8 @@ use super::status::{InviteSituation, invite_status};
 use super::task::OrganizationKey;
 use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
-use crate::resources::seconds;
+use crate::resources::{UserInvite, seconds};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
 /// True when nobody refers to the Organization any more.
@@ -21,28 +20,33 @@ pub async fn without_organization(
     if objects.invites.is_empty() {
         return Ok(true);
     }
+    let watched = context.watched(&key.namespace).is_some();
     // The cache may be behind: a finalizer goes without a record only if the Organization is really gone.
-    if objects.stands().await? {
+    if watched && objects.stands().await? {
         return Ok(false);
     }
     let statuses = objects.invites.iter().map(|(name, invite)| (name.clone(), invite.status.clone()));
     let ledger = Ledger::read(None, statuses, Passing::default());
     let now = seconds(Timestamp::now());
+    let situation = InviteSituation::OrganizationMissing { namespace: &key.namespace, name: &key.name, watched };
     let mut waiting = Vec::new();
     for invite in objects.living() {
-        let name = invite.name_any();
+        let name = invite.key();
         let memory = ledger.invites.get(&name).cloned().unwrap_or_default();
-        let situation = InviteSituation::OrganizationMissing(&key.name);
         waiting.push((name, invite_status(invite, &memory, &situation, invite.metadata.generation, now)));
     }
     objects.put_invites(waiting).await?;
-    let finalized: Vec<String> =
-        objects.invites.iter().filter(|(_, invite)| is_finalized(invite)).map(|(name, _)| name.clone()).collect();
+    // Out of sight the Organization may stand, and what was done for it is not undone by a look elsewhere: those that stay
+    // keep their finalizer. Nobody could take in the people of those that go.
+    let goes = |invite: &UserInvite| watched || invite.metadata.deletion_timestamp.is_some();
+    let finalized = objects.invites.iter().filter(|(_, invite)| is_finalized(invite) && goes(invite));
+    let finalized: Vec<String> = finalized.map(|(name, _)| name.clone()).collect();
     for name in &finalized {
         let Some(invite) = objects.invites.get(name) else { continue };
         if invite.metadata.deletion_timestamp.is_some() {
-            let note = "its Organization is gone: nobody's access was changed";
-            context.events.tell(&**invite, EventType::Normal, "Retained", note).await;
+            let why = if watched { "is gone" } else { "is where the operator does not look" };
+            let note = format!("its Organization {why}: nobody's access was changed");
+            context.events.tell(&**invite, EventType::Normal, "Retained", &note).await;
         }
     }
     objects.remove_finalizers(finalized).await?;

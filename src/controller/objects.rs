@@ -27,6 +27,7 @@ pub struct Objects {
     kube: kube::Client,
     key: OrganizationKey,
     pub organization: Option<Arc<Organization>>,
+    /// By [`UserInvite::key`]: not all need be in the Organization's namespace.
     pub invites: BTreeMap<String, Arc<UserInvite>>,
     /// Written by us; the cache may not hold them yet.
     written: BTreeSet<String>,
@@ -39,15 +40,14 @@ impl Objects {
 
     /// Takes in what the cache holds, unless we have written something newer ourselves.
     pub fn refresh(&mut self, context: &Context) {
-        let Some(watched) = context.watched(&self.key.namespace) else { return };
-        let cached = watched.organization(&self.key);
+        let cached = context.watched(&self.key.namespace).and_then(|watched| watched.organization(&self.key));
         self.organization = match (cached, self.organization.take()) {
             (Some(cached), Some(own)) => Some(newer(cached, own)),
             (cached, _) => cached,
         };
         let mut before = std::mem::take(&mut self.invites);
-        for cached in watched.invites_of(&self.key) {
-            let name = cached.name_any();
+        for cached in context.invites_of(&self.key) {
+            let name = cached.key();
             let invite = match before.remove(&name) {
                 Some(own) => newer(cached, own),
                 None => cached,
@@ -58,11 +58,10 @@ impl Objects {
 
     /// Lets go of what we have written ourselves and the cache holds by now: of ten thousand objects one copy is enough.
     pub fn release(&mut self, context: &Context) {
-        let Some(watched) = context.watched(&self.key.namespace) else { return };
-        let Self { invites, written, key, .. } = self;
+        let Self { invites, written, .. } = self;
         written.retain(|name| {
             let Some(own) = invites.get_mut(name) else { return false };
-            let Some(cached) = watched.invite(key, name) else { return true };
+            let Some(cached) = context.invite(own) else { return true };
             let same = cached.metadata.uid == own.metadata.uid
                 && cached.metadata.resource_version == own.metadata.resource_version;
             if same {
@@ -111,16 +110,15 @@ impl Objects {
 
     /// Several statuses at once, a few in flight. The first failure is told; the others are tried all the same.
     pub async fn put_invites(&mut self, statuses: Vec<(String, UserInviteStatus)>) -> Result<(), Forgotten> {
-        let api: Api<UserInvite> = Api::namespaced(self.kube.clone(), &self.key.namespace);
         let changed = statuses.into_iter().filter_map(|(name, status)| {
             let known = self.invites.get(&name)?.clone();
             (known.status.as_ref() != Some(&status)).then_some((name, known, status))
         });
-        let api = &api;
+        let kube = &self.kube;
         let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
             .map(|(name, known, status)| async move {
-                let put =
-                    put_status(api, &known, |o| o.status = Some(status.clone()), |o| o.status.as_ref(), TRIES).await;
+                let (api, set) = (api_of(kube, &known), |object: &mut UserInvite| object.status = Some(status.clone()));
+                let put = put_status(&api, &known, set, |o| o.status.as_ref(), TRIES).await;
                 (name, put)
             })
             .buffer_unordered(IN_FLIGHT)
@@ -144,6 +142,21 @@ impl Objects {
 
     /// Reads live whether the Organization and its namespace stand: not gone, not being deleted.
     pub async fn stands(&self) -> Result<bool, Forgotten> {
+        Ok(self.standing().await?.is_some())
+    }
+
+    /// The same, and whether it is still the generation that was judged: else it is to be planned anew.
+    pub async fn stands_as(&mut self, judged: Option<i64>) -> Result<bool, Forgotten> {
+        let Some(live) = self.standing().await? else { return Ok(false) };
+        if live.metadata.generation != judged {
+            // The cache may be behind.
+            self.organization = Some(Arc::new(live));
+            return Err(Forgotten::Changed(format!("Organization {}", self.key)));
+        }
+        Ok(true)
+    }
+
+    async fn standing(&self) -> Result<Option<Organization>, Forgotten> {
         let unwritten = |error: kube::Error| Forgotten::Unwritten {
             object: format!("Organization {}", self.key),
             reason: format!("it cannot be read: {error}"),
@@ -151,15 +164,15 @@ impl Objects {
         let organizations: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
         let organization = organizations.get_opt(&self.key.name).await.map_err(unwritten)?;
         let known = self.organization.as_ref().and_then(|known| known.metadata.uid.clone());
-        let stands = organization.is_some_and(|live| {
+        let standing = organization.filter(|live| {
             live.metadata.deletion_timestamp.is_none() && (known.is_none() || live.metadata.uid == known)
         });
-        if !stands {
-            return Ok(false);
+        if standing.is_none() {
+            return Ok(None);
         }
         let namespaces: Api<Namespace> = Api::all(self.kube.clone());
         let namespace = namespaces.get_opt(&self.key.namespace).await.map_err(unwritten)?;
-        Ok(namespace.is_some_and(|live| live.metadata.deletion_timestamp.is_none()))
+        Ok(standing.filter(|_| namespace.is_some_and(|live| live.metadata.deletion_timestamp.is_none())))
     }
 
     async fn patch_finalizers(
@@ -167,7 +180,6 @@ impl Objects {
         names: Vec<String>,
         change: impl Fn(&mut Vec<String>),
     ) -> Result<(), Forgotten> {
-        let api: Api<UserInvite> = Api::namespaced(self.kube.clone(), &self.key.namespace);
         let mut patches = Vec::new();
         for name in names {
             let Some(known) = self.invites.get(&name) else { continue };
@@ -177,10 +189,10 @@ impl Objects {
                 patches.push((name, known.clone(), finalizers));
             }
         }
-        let (api, change) = (&api, &change);
+        let (kube, change) = (&self.kube, &change);
         let written: Vec<_> = futures::stream::iter(patches)
             .map(|(name, known, finalizers)| async move {
-                let written = patch_finalizers(api, &known, finalizers, change).await;
+                let written = patch_finalizers(&api_of(kube, &known), &known, finalizers, change).await;
                 (name, written)
             })
             .buffer_unordered(IN_FLIGHT)
@@ -273,6 +285,11 @@ async fn patch_finalizers(
         }
     }
     Err(Forgotten::Changed(name_of(known)))
+}
+
+/// Of the namespace that the UserInvite is in.
+fn api_of(kube: &kube::Client, invite: &UserInvite) -> Api<UserInvite> {
+    Api::namespaced(kube.clone(), invite.metadata.namespace.as_deref().unwrap_or_default())
 }
 
 pub fn is_finalized(invite: &UserInvite) -> bool {

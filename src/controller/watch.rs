@@ -13,7 +13,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub enum Seen {
     Object {
         is_invite: bool,
         signal: Signal,
-        organization: String,
+        organization: OrganizationKey,
     },
     /// Everything was listed anew, so what vanished in between gave no event.
     Relisted,
@@ -65,8 +65,10 @@ impl Signature {
 }
 
 pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Streams) {
+    // Each once, whoever names one twice.
+    let namespaces: BTreeSet<&String> = namespaces.iter().collect();
     let scopes: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().cloned().map(Some).collect() };
     let mut streams = SelectAll::new();
     let watched = scopes
         .into_iter()
@@ -112,7 +114,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                     continue;
                 };
                 let Signal { namespace, name, signature } = signal;
-                let key = (is_invite, namespace.clone(), name);
+                let key = (is_invite, namespace, name);
                 let changed = if let Some(new) = signature {
                     new.wakes_after(signatures.insert(key, new))
                 } else {
@@ -120,7 +122,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                     true
                 };
                 if ready && changed {
-                    tasks.wake(&OrganizationKey { namespace, name: organization });
+                    tasks.wake(&organization);
                 }
             }
         }
@@ -136,15 +138,14 @@ fn start(context: &Arc<Context>, tasks: &Tasks) {
             let observed = status.and_then(|s| s.observed_generation) == organization.metadata.generation
                 && status.is_some_and(|s| s.in_flight.is_none() && s.departures.is_empty() && s.progress.is_none())
                 && status.and_then(|s| s.invite_link.as_ref()?.rotating.as_ref()).is_none();
-            calm.insert(key_of(&*organization, organization.name_any()), observed);
+            calm.insert(key_of(&organization), observed);
         }
     }
     for watched in &context.watched {
         for invite in watched.invites.state() {
             let observed = invite.status.as_ref().and_then(|s| s.observed_generation) == invite.metadata.generation
                 && invite.metadata.deletion_timestamp.is_none();
-            let key = key_of(&*invite, invite.spec.organization_ref.name.clone());
-            *calm.entry(key).or_insert(false) &= observed;
+            *calm.entry(organization_of(&invite)).or_insert(false) &= observed;
         }
     }
     let spread = context.settings.start_spread;
@@ -159,22 +160,26 @@ impl Context {
     pub fn watched(&self, namespace: &str) -> Option<&Watched> {
         self.watched.iter().find(|w| w.namespace.as_deref().is_none_or(|watched| watched == namespace))
     }
+
+    /// Every UserInvite that refers to this Organization, wherever it is. They are looked through at each pass, so the name,
+    /// which tells most of them apart, is compared first and nothing is copied.
+    pub fn invites_of(&self, key: &OrganizationKey) -> Vec<Arc<UserInvite>> {
+        let refers = |invite: &UserInvite| {
+            invite.spec.organization_ref.name == key.name && invite.organization_namespace() == key.namespace
+        };
+        self.watched.iter().flat_map(|watched| watched.invites.state_filter(refers)).collect()
+    }
+
+    /// As the cache holds it.
+    pub fn invite(&self, known: &UserInvite) -> Option<Arc<UserInvite>> {
+        let namespace = known.metadata.namespace.as_deref().unwrap_or_default();
+        self.watched(namespace)?.invites.get(&ObjectRef::new(&known.name_any()).within(namespace))
+    }
 }
 
 impl Watched {
     pub fn organization(&self, key: &OrganizationKey) -> Option<Arc<Organization>> {
         self.organizations.get(&ObjectRef::new(&key.name).within(&key.namespace))
-    }
-
-    pub fn invite(&self, key: &OrganizationKey, name: &str) -> Option<Arc<UserInvite>> {
-        self.invites.get(&ObjectRef::new(name).within(&key.namespace))
-    }
-
-    pub fn invites_of(&self, key: &OrganizationKey) -> Vec<Arc<UserInvite>> {
-        self.invites.state_filter(|invite| {
-            invite.metadata.namespace.as_deref() == Some(&key.namespace)
-                && invite.spec.organization_ref.name == key.name
-        })
     }
 }
 
@@ -223,16 +228,22 @@ where
 
 fn seen_organization(change: Change<Organization>) -> Seen {
     let Some((object, gone)) = change else { return Seen::Relisted };
-    Seen::Object { is_invite: false, signal: signal(&object, gone), organization: object.name_any() }
+    Seen::Object { is_invite: false, signal: signal(&object, gone), organization: key_of(&object) }
 }
 
 fn seen_invite(change: Change<UserInvite>) -> Seen {
     let Some((object, gone)) = change else { return Seen::Relisted };
-    Seen::Object { is_invite: true, signal: signal(&object, gone), organization: object.spec.organization_ref.name }
+    Seen::Object { is_invite: true, signal: signal(&object, gone), organization: organization_of(&object) }
 }
 
-fn key_of<K: Resource>(object: &K, name: String) -> OrganizationKey {
-    OrganizationKey { namespace: object.meta().namespace.clone().unwrap_or_default(), name }
+fn key_of(organization: &Organization) -> OrganizationKey {
+    OrganizationKey { namespace: organization.namespace().unwrap_or_default(), name: organization.name_any() }
+}
+
+/// The Organization that it refers to, whether or not there is one.
+fn organization_of(invite: &UserInvite) -> OrganizationKey {
+    let namespace = invite.organization_namespace().to_owned();
+    OrganizationKey { namespace, name: invite.spec.organization_ref.name.clone() }
 }
 
 /// Generation, deletion, foreign finalizers, our annotations.

@@ -24,7 +24,7 @@ pub struct Ledger {
     pub invite_link: Option<InviteLinkStatus>,
     /// Workloads whose environment the operator holds.
     pub signup: Vec<LockedWorkload>,
-    /// By name of the UserInvite.
+    /// By key of the UserInvite.
     pub invites: BTreeMap<String, InviteMemory>,
     pub passing: Passing,
 }

@@ -16,7 +16,10 @@ pub const SOON: Duration = Duration::from_secs(90);
 
 pub struct Stage {
     pub plane: &'static ControlPlane,
+    /// Where it looks and applies: at first where the Organization is.
     pub namespace: String,
+    /// Namespaces that the operator looks into.
+    pub watched: Vec<String>,
     pub simulator: Simulator,
     kubeconfig: PathBuf,
     pub operator: Option<OperatorProcess>,
@@ -40,7 +43,8 @@ impl Stage {
         let namespace = plane.namespace("stage").await.unwrap();
         let kubeconfig = plane.operator_kubeconfig_with(&namespace, values).await.unwrap();
         let simulator = Simulator::start(options).await.unwrap();
-        Self { plane, namespace, simulator, kubeconfig, operator: None }
+        let watched = vec![namespace.clone()];
+        Self { plane, namespace, watched, simulator, kubeconfig, operator: None }
     }
 
     /// The same, with the operator installed in a namespace of its own and watching all.
@@ -49,6 +53,23 @@ impl Stage {
         let home = stage.plane.namespace("operator").await.unwrap();
         stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &["watch.allNamespaces=true"]).await.unwrap();
         stage
+    }
+
+    /// With a namespace for each of two teams; the operator is installed in one of its own and looks into these three.
+    pub async fn set_teams(options: Options) -> (Self, [String; 2]) {
+        let mut stage = Self::set(options).await;
+        let home = stage.plane.namespace("operator").await.unwrap();
+        let teams = [stage.plane.namespace("team").await.unwrap(), stage.plane.namespace("team").await.unwrap()];
+        stage.watched.extend(teams.clone());
+        let watches = format!("watch.namespaces={{{}}}", stage.watched.join(","));
+        stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &[&watches]).await.unwrap();
+        (stage, teams)
+    }
+
+    /// Goes to another namespace.
+    pub fn at(&mut self, namespace: &str) -> &Self {
+        namespace.clone_into(&mut self.namespace);
+        self
     }
 
     /// With the operator running, the Secret there and the Organization `acme` applied.
@@ -74,7 +95,9 @@ impl Stage {
         ];
         all.extend(environment);
         let binary = env!("CARGO_BIN_EXE_label-studio-operator");
-        self.operator = Some(OperatorProcess::start(binary, &self.kubeconfig, &self.namespace, &[], &all).unwrap());
+        let (first, others) = self.watched.split_first().unwrap();
+        let others: Vec<&str> = others.iter().flat_map(|other| ["--namespace", other]).collect();
+        self.operator = Some(OperatorProcess::start(binary, &self.kubeconfig, first, &others, &all).unwrap());
     }
 
     pub fn operator(&self) -> &OperatorProcess {

@@ -11,7 +11,12 @@ use std::sync::Arc;
 
 /// What a UserInvite's Organization is up to.
 pub enum InviteSituation<'a> {
-    OrganizationMissing(&'a str),
+    /// `watched`: whether the operator looks into the namespace at all.
+    OrganizationMissing {
+        namespace: &'a str,
+        name: &'a str,
+        watched: bool,
+    },
     /// It cannot act; why is told there.
     OrganizationNotReady(&'a str),
     Suspended(&'a str),
@@ -44,7 +49,7 @@ pub fn invite_status(
     let ended = invite.spec.expires_at.as_ref().map(|at| seconds(at.0)).filter(|end| *end <= now);
     let verdict = invite_verdict(situation, &users, ended);
     let known = match situation {
-        InviteSituation::OrganizationMissing(_) | InviteSituation::OrganizationNotReady(_) => false,
+        InviteSituation::OrganizationMissing { .. } | InviteSituation::OrganizationNotReady(_) => false,
         InviteSituation::Suspended(_) | InviteSituation::TargetChanged(..) | InviteSituation::DeparturesFull => true,
         InviteSituation::Judged { .. } => !verdict.reconciling,
     };
@@ -72,12 +77,10 @@ pub fn invite_status(
 
 fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Option<Timestamp>) -> Verdict {
     match situation {
-        InviteSituation::OrganizationMissing(name) => Verdict {
+        InviteSituation::OrganizationMissing { namespace, name, watched } => Verdict {
             ready: false,
             reason: "OrganizationNotFound",
-            message: format!(
-                "spec.organizationRef: there is no Organization {name:?} in this namespace: create it, or name another"
-            ),
+            message: missing(namespace, name, *watched),
             reconciling: true,
             stalled: false,
         },
@@ -100,7 +103,8 @@ fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Opt
         InviteSituation::TargetChanged(name, changed) => Verdict {
             ready: false,
             reason: "TargetChanged",
-            message: changed.to_string().replace("<name>", name),
+            // The command is for whoever may write the Organization.
+            message: changed.to_string().replace("<name>", name.rsplit('/').next().unwrap_or_default()),
             reconciling: false,
             stalled: true,
         },
@@ -115,6 +119,18 @@ fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Opt
         },
         InviteSituation::Judged { pending, observes } => judged(*pending, *observes, users, ended),
     }
+}
+
+fn missing(namespace: &str, name: &str, watched: bool) -> String {
+    if watched {
+        return format!(
+            "spec.organizationRef: there is no Organization {name:?} in namespace {namespace:?}: create it, or name another"
+        );
+    }
+    format!(
+        "spec.organizationRef: the operator does not look into namespace {namespace:?}: have it added (`run --namespace`; \
+         in the chart watch.namespaces or watch.allNamespaces), or name another"
+    )
 }
 
 /// `ended`: when access ended, if it did.
