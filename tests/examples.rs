@@ -19,7 +19,7 @@ async fn every_example_is_applied_and_becomes_ready() {
     let mut folders = BTreeMap::new();
     find(&checkout().join("examples"), &mut folders);
     let names: BTreeSet<&str> = folders.keys().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
-    for known in ["quickstart", "observe", "offboarding", "on-prem", "open-source", "cloud", "air-gapped"] {
+    for known in ["quickstart", "observe", "offboarding", "on-prem", "open-source", "cloud", "air-gapped", "teams"] {
         assert!(names.contains(known), "examples/{known} is gone from {names:?}");
     }
     for (folder, files) in folders {
@@ -78,7 +78,16 @@ fn ends(example: &str) -> ((&'static str, &'static str), &'static str) {
 async fn play(example: &str, texts: &BTreeMap<String, String>) {
     let (options, switches) = server(example);
     let empty = options.empty;
-    let mut stage = Stage::set_with(options, switches).await;
+    // One folder names its namespaces, which have other names here.
+    let mut renamed = Vec::new();
+    let mut stage = if example == "teams" {
+        let (stage, [vision, speech]) = Stage::set_teams(options).await;
+        renamed =
+            vec![("annotation-platform", stage.namespace.clone()), ("team-vision", vision), ("team-speech", speech)];
+        stage
+    } else {
+        Stage::set_with(options, switches).await
+    };
     stage.start_operator();
     if !empty {
         stage.secret(&stage.simulator.personal_access_token()).await;
@@ -90,25 +99,30 @@ async fn play(example: &str, texts: &BTreeMap<String, String>) {
     let copies = RunFolder::new("examples").unwrap();
     for (file, text) in texts {
         let text = URLS.iter().fold(text.clone(), |text, expected| text.replace(expected, &url));
+        let text = renamed.iter().fold(text, |text, (name, here)| text.replace(name, here));
         std::fs::write(copies.file(file), text).unwrap();
     }
     let copies = copies.path().to_str().unwrap();
-    let arguments = ["--namespace", &stage.namespace, "apply", "-o", "name", "-f", copies];
+    let mut arguments = vec!["apply", "-o", "name", "-f", copies];
+    if renamed.is_empty() {
+        arguments.extend(["--namespace", &stage.namespace]);
+    }
     let applied = stage.plane.kubectl().run(&arguments, "").await.unwrap();
     assert!(applied.code == 0 && applied.stderr.is_empty(), "{example}: {}", applied.stderr);
 
-    let (organizations, invites) = (names(&stage, "organizations").await, names(&stage, "userinvites").await);
+    let (organizations, invites) = (names(&mut stage, "organizations").await, names(&mut stage, "userinvites").await);
     assert!(!organizations.is_empty() && (empty || !invites.is_empty()), "{example} shows nothing");
     let secrets = applied.stdout.lines().filter(|line| line.starts_with("secret/")).count();
     assert_eq!(applied.stdout.lines().count(), organizations.len() + invites.len() + secrets, "{}", applied.stdout);
     let ((status, of_people), of_organization) = ends(example);
-    for name in &invites {
-        stage.ready(&format!("userinvite/{name}"), status, of_people).await;
+    for (namespace, name) in &invites {
+        stage.at(namespace).ready(&format!("userinvite/{name}"), status, of_people).await;
     }
-    for name in &organizations {
-        stage.ready(&format!("organization/{name}"), "True", of_organization).await;
+    for (namespace, name) in &organizations {
+        stage.at(namespace).ready(&format!("organization/{name}"), "True", of_organization).await;
     }
-    look(example, &stage).await;
+    let home = stage.watched[0].clone();
+    look(example, stage.at(&home)).await;
 }
 
 /// The server of examples/air-gapped, whose authority stands in the ConfigMap that its comment tells how to make.
@@ -146,13 +160,21 @@ async fn look(example: &str, stage: &Stage) {
             let authenticated = &condition(&organization, "Authenticated")["message"];
             assert_eq!(authenticated, "the server accepts the token", "not over plain http");
         }
+        // Two teams, each with its own, and two of the platform.
+        "teams" => assert!(stage.simulator.mails().len() > 3),
         "quickstart" => assert_eq!(stage.simulator.mails().len(), 3),
         other => panic!("nobody looks at what examples/{other} shows"),
     }
 }
 
-async fn names(stage: &Stage, kind: &str) -> Vec<String> {
-    let list = stage.get(kind).await;
-    let items = list["items"].as_array().unwrap().iter();
-    items.map(|item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+/// With their namespaces, of all that the operator looks into.
+async fn names(stage: &mut Stage, kind: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for namespace in stage.watched.clone() {
+        let list = stage.at(&namespace).get(kind).await;
+        let items = list["items"].as_array().unwrap().iter();
+        let names = items.map(|item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned());
+        found.extend(names.map(|name| (namespace.clone(), name)));
+    }
+    found
 }
