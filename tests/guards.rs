@@ -105,7 +105,6 @@ async fn killed_in_the_middle_of_an_approval_the_others_go_without_a_new_one_and
     let stays = emails.split_off(300);
     let list: Vec<&str> = stays.iter().map(String::as_str).collect();
     stage.apply(&Stage::invite("others", "Annotator", &list)).await;
-    stage.ready("userinvite/others", "True", "Held").await;
     stage.apply(&people("Deactivated", &emails)).await;
     stage.ready("userinvite/people", "False", "RemovalGuard").await;
     stage.ready("userinvite/others", "True", "Reconciled").await;

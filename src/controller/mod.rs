@@ -15,6 +15,7 @@ mod objects;
 mod publish;
 mod readable;
 mod reconcile;
+mod rivals;
 mod server;
 mod signup_lock;
 mod situation;
@@ -66,6 +67,7 @@ struct Context {
     watched: Vec<watch::Watched>,
     events: events::Events,
     paces: Paces,
+    rivals: rivals::Rivals,
     settings: Settings,
     stop: channel::Receiver<bool>,
 }
@@ -78,6 +80,7 @@ pub async fn run(kube: kube::Client, settings: Settings, stop: channel::Receiver
         kube,
         watched,
         paces: Paces::new(),
+        rivals: rivals::Rivals::default(),
         settings,
         stop: stop.clone(),
     });

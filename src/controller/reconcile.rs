@@ -8,6 +8,7 @@ use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
 use super::publish::{Told, introduce, publish};
+use super::rivals::Place;
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
@@ -31,6 +32,9 @@ pub const DOUBTFUL_AGAIN: Duration = Duration::from_secs(60);
 
 /// When to look again, at the latest, for a Secret that the API server has not told of, or a server that is not up yet.
 const UNREAD_AGAIN: Duration = Duration::from_secs(30);
+
+/// When to look again whether another Organization for the same server has let go.
+const RIVAL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When the next pass is due, unless somebody wakes the task.
 #[derive(Debug)]
@@ -130,7 +134,11 @@ async fn stages(
     gate: Preemption,
 ) -> Result<Next, Forgotten> {
     let waiting = hand_over(context, objects, ledger).await?;
-    let desired = &desired(organization, objects.living());
+    let mut desired = desired(organization, objects.living());
+    if let Some(target) = &ledger.target {
+        desired.elsewhere = context.rivals.claimed(context, organization, target);
+    }
+    let desired = &desired;
     if organization.spec.suspend {
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;
         return Ok(Next::WhenWoken.once(told));
@@ -165,12 +173,16 @@ impl Pass<'_> {
             Ok(server) => server,
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         };
+        let rivals = &self.context.rivals;
         let asked = self.asks_for_a_pass();
         let mut stop = self.context.stop.clone();
         let observed = tokio::select! {
             biased;
             () = stopped(&mut stop) => return Ok(Next::WhenWoken),
             observed = server.observe(&self.organization.spec, asked, async |target, enough| {
+                if rivals.may_be_older(self.context, self.organization, target) {
+                    return Ok(());
+                }
                 introduce(self.context, objects, self.desired, ledger, target, enough).await
             }) => observed,
         };
@@ -178,6 +190,12 @@ impl Pass<'_> {
             Ok(introduced) => introduced?,
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         }
+        let Some(snapshot) = &server.snapshot else { return Ok(Next::After(DOUBTFUL_AGAIN)) };
+        let _turn = match rivals.take(self.context, self.organization, &snapshot.target, &state.wake) {
+            Place::Ours(turn) => turn,
+            Place::Older(older) => return self.give_way(state, objects, ledger, &older).await,
+            Place::Soon => return Ok(Next::After(RIVAL_AGAIN)),
+        };
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
         tracing::debug!(organization = %state.key, ?stop, "rounds ended");
         self.conclude(state, objects, ledger, &plan, stop).await
@@ -229,7 +247,7 @@ impl Pass<'_> {
         Ok(next.once(told))
     }
 
-    async fn tell_problem(
+    pub async fn tell_problem(
         &self,
         state: &State,
         objects: &mut Objects,

@@ -123,6 +123,9 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                 };
                 if ready && changed {
                     tasks.wake(&organization);
+                    if !is_invite {
+                        context.rivals.stir(&organization);
+                    }
                 }
             }
         }
@@ -236,7 +239,7 @@ fn seen_invite(change: Change<UserInvite>) -> Seen {
     Seen::Object { is_invite: true, signal: signal(&object, gone), organization: organization_of(&object) }
 }
 
-fn key_of(organization: &Organization) -> OrganizationKey {
+pub fn key_of(organization: &Organization) -> OrganizationKey {
     OrganizationKey { namespace: organization.namespace().unwrap_or_default(), name: organization.name_any() }
 }
 

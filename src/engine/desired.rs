@@ -34,6 +34,8 @@ pub struct Desired {
     claims: BTreeMap<String, usize>,
     /// The same for claims that come after the first, in their order.
     further: BTreeMap<String, Vec<usize>>,
+    /// Folded addresses that UserInvites of another Organization for the same server claim.
+    pub elsewhere: BTreeSet<String>,
     /// Name of the UserInvite → index.
     names: BTreeMap<String, usize>,
 }
@@ -121,6 +123,7 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
         grants: organization.grants.clone(),
         claims,
         further,
+        elsewhere: BTreeSet::new(),
     }
 }
 
@@ -203,6 +206,11 @@ impl Desired {
     pub fn may_act(&self, invite: &UserInvite) -> bool {
         let known = self.names.get(&invite.key()).map(|index| &self.invites[*index]);
         known.is_none_or(|known| known.granted)
+    }
+
+    /// Every folded address that a claim wins.
+    pub fn claimed(&self) -> impl Iterator<Item = &String> {
+        self.claims.keys()
     }
 
     /// All that the grants allow, in the order in which they win.

@@ -16,6 +16,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod reinvite;
+pub mod rivals;
 pub mod rounds;
 pub mod seek;
 pub mod snapshot;

@@ -44,8 +44,11 @@ pub fn out_of_reach(view: &View, invite: &Invite, email: &str, before: Option<&P
 }
 
 /// What becomes of somebody who departs. Another namespace takes nothing from those whom it may not touch, or not any more,
-/// whatever it could do when it was asked.
+/// whatever it could do when it was asked; and nobody leaves here who is claimed through another Organization.
 pub fn policy(view: &View, from: &str, email: &str, person: &Person, declared: DeletionPolicy) -> DeletionPolicy {
+    if view.desired.elsewhere.contains(email) {
+        return DeletionPolicy::Retain;
+    }
     let Some(namespace) = foreign_namespace(from) else { return declared };
     let Ok(highest) = ceiling(&view.desired.grants, namespace, email) else { return DeletionPolicy::Retain };
     let member = view.member(email);

@@ -186,3 +186,16 @@ fn who_waits_for_room_goes_on_waiting_while_there_is_none() {
         assert_eq!(held(&world.settle()), [(HeldReason::DeparturesFull, vec!["new@example.com".to_owned()])]);
     }
 }
+
+#[test]
+fn nobody_leaves_who_is_claimed_through_another_organization_for_the_same_server() {
+    for claimed in [true, false] {
+        let mut world = World::in_sync();
+        world.elsewhere = if claimed { vec!["person1@example.com".to_owned()] } else { Vec::new() };
+        world.edit("annotators", |spec| spec.emails.retain(|e| e != "person1@example.com"));
+        world.settle();
+        world.later(60);
+        let wanted: &[&str] = if claimed { &[] } else { &["person1@example.com: Annotator → Deactivated"] };
+        assert_eq!(steps(&world.plan()), wanted);
+    }
+}

@@ -48,6 +48,8 @@ struct World {
     now: Timestamp,
     mail_allowed: bool,
     fresh: bool,
+    /// Whom another Organization for the same server claims.
+    elsewhere: Vec<String>,
 }
 
 const OWNER: i64 = 1;
@@ -76,6 +78,7 @@ impl World {
             now: noon(),
             mail_allowed: true,
             fresh: true,
+            elsewhere: Vec::new(),
         };
         world.member(OWNER, "owner@example.com", Role::Owner);
         world.member(ME, "operator@example.com", Role::Administrator);
@@ -152,7 +155,9 @@ impl World {
 
     fn plan(&self) -> Plan {
         let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
-        plan(&desired(&self.organization, &self.invites), &self.snapshot(), &self.ledger, circumstances)
+        let mut desired = desired(&self.organization, &self.invites);
+        desired.elsewhere.extend(self.elsewhere.iter().cloned());
+        plan(&desired, &self.snapshot(), &self.ledger, circumstances)
     }
 
     /// Records where everybody stands, as a pass does.

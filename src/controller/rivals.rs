@@ -1,0 +1,196 @@
+//! Which Organization acts where several are for one organization on one server: the older, and never two at once. What
+//! each is about is known only when its server has answered, so each says so before its first write, and then looks at the
+//! others. One process sees them all; the next one finds their targets in status.
+
+use super::Context;
+use super::objects::Objects;
+use super::reconcile::{DOUBTFUL_AGAIN, Next, Pass, State};
+use super::situation::Problem;
+use super::task::OrganizationKey;
+use super::watch::key_of;
+use crate::engine::desired::desired;
+use crate::engine::ledger::Ledger;
+use crate::engine::memory::Forgotten;
+use crate::engine::rivals::{is_same_place, is_same_url, rank};
+use crate::resources::{Organization, Target};
+use kube::runtime::events::EventType;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tokio::time::Instant;
+
+#[derive(Default)]
+pub struct Rivals(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// What each was last found to be about, and how to wake it.
+    found: HashMap<OrganizationKey, (Target, channel::Sender<u64>)>,
+    /// Those in the middle of a pass that may write.
+    acting: HashSet<OrganizationKey>,
+    /// Younger → the older one that it gives way to.
+    yielding: HashMap<OrganizationKey, OrganizationKey>,
+    /// Since when each waits for an older one to find out what it is about.
+    waiting: HashMap<OrganizationKey, Instant>,
+}
+
+/// An older Organization that nothing becomes known of is waited for no longer than this.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// Whose turn it is.
+pub enum Place<'a> {
+    /// Ours, as long as this is kept.
+    Ours(Turn<'a>),
+    /// Of this older Organization.
+    Older(Arc<Organization>),
+    /// Ours as soon as a younger one has let go, or an older one has found out what it is about.
+    Soon,
+}
+
+pub struct Turn<'a> {
+    rivals: &'a Rivals,
+    key: OrganizationKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.rivals.lock().acting.remove(&self.key);
+    }
+}
+
+impl Pass<'_> {
+    /// An older Organization is for the same place: it acts, this one does not.
+    pub async fn give_way(
+        &self,
+        state: &mut State,
+        objects: &mut Objects,
+        ledger: &Ledger,
+        older: &Organization,
+    ) -> Result<Next, Forgotten> {
+        let acts = key_of(older);
+        let message = format!(
+            "Organization {acts} is for the same server and organization and was there first: it acts, this one changes nothing. \
+             Delete one of the two"
+        );
+        let problem = Problem { authenticated: Some(true), ..Problem::stalled("Conflict", message) };
+        let status = self.organization.status.as_ref();
+        if !status.is_some_and(|s| s.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == problem.reason)) {
+            let note = format!(
+                "Organization {} is for the same server and organization and came later: it changes nothing. Delete one of the two",
+                state.key
+            );
+            self.context.events.tell(older, EventType::Warning, problem.reason, &note).await;
+        }
+        let told = self.tell_problem(state, objects, ledger, &problem).await?;
+        // Its deletion wakes us.
+        let resync = state.session.current().map_or(DOUBTFUL_AGAIN, |server| server.until_resync());
+        Ok(Next::After(resync).once(told))
+    }
+}
+
+impl Rivals {
+    /// To be asked before the first write of a pass.
+    pub fn take(
+        &self,
+        context: &Context,
+        organization: &Organization,
+        target: &Target,
+        wake: &channel::Sender<u64>,
+    ) -> Place<'_> {
+        let key = key_of(organization);
+        let mut known = self.lock();
+        known.found.insert(key.clone(), (target.clone(), wake.clone()));
+        let others = others(context, organization);
+        let same = |other: &&Arc<Organization>| known.is_about(other, target) == Some(true);
+        let (older, younger): (Vec<_>, Vec<_>) =
+            others.iter().filter(same).cloned().partition(|other| rank(other) < rank(organization));
+        if let Some(older) = older.into_iter().min_by_key(|older| rank(older)) {
+            known.yielding.insert(key, key_of(&older));
+            return Place::Older(older);
+        }
+        known.yielding.remove(&key);
+        // An older one that nothing was said of yet is just as new: it goes first.
+        let first = |other: &&Arc<Organization>| {
+            rank(other) < rank(organization) && known.is_about(other, target).is_none() && is_unseen(other)
+        };
+        let mut soon = others.iter().any(|other| first(&other) && is_same_url(&other.spec.url, &target.url));
+        soon &= known.waiting.entry(key.clone()).or_insert_with(Instant::now).elapsed() < FIRST_LOOK;
+        for rival in younger.iter().map(|rival| key_of(rival)) {
+            let acts = known.acting.contains(&rival);
+            soon |= acts;
+            // To let go, and to say so.
+            if acts || !known.yielding.contains_key(&rival) {
+                known.wake(&rival);
+            }
+        }
+        if soon {
+            return Place::Soon;
+        }
+        known.waiting.remove(&key);
+        known.acting.insert(key.clone());
+        Place::Ours(Turn { rivals: self, key })
+    }
+
+    /// Whether an older one may be about this too: then nothing is begun beforehand.
+    pub fn may_be_older(&self, context: &Context, organization: &Organization, target: &Target) -> bool {
+        let known = self.lock();
+        let others = others(context, organization);
+        others.iter().any(|other| rank(other) < rank(organization) && known.may_be_about(other, target))
+    }
+
+    /// Addresses that UserInvites of the others claim: nobody loses access here who is to have it there.
+    pub fn claimed(&self, context: &Context, organization: &Organization, target: &Target) -> BTreeSet<String> {
+        let known = self.lock();
+        let others = others(context, organization);
+        let rivals = others.iter().filter(|other| known.may_be_about(other, target));
+        let claims = rivals.flat_map(|rival| {
+            let invites = context.invites_of(&key_of(rival));
+            let living = invites.iter().filter(|invite| invite.metadata.deletion_timestamp.is_none());
+            desired(rival, living.map(AsRef::as_ref)).claimed().cloned().collect::<Vec<_>>()
+        });
+        claims.collect()
+    }
+
+    /// Something happened to this Organization: those that give way to it look again.
+    pub fn stir(&self, key: &OrganizationKey) {
+        let known = self.lock();
+        known.yielding.iter().filter(|(_, older)| *older == key).for_each(|(younger, _)| known.wake(younger));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// None: nobody knows yet.
+    fn is_about(&self, other: &Organization, target: &Target) -> Option<bool> {
+        let found = self.found.get(&key_of(other)).map(|(found, _)| found);
+        let remembered = other.status.as_ref().and_then(|status| status.target.as_ref());
+        let known: Vec<&Target> = found.into_iter().chain(remembered).collect();
+        (!known.is_empty()).then(|| known.into_iter().any(|known| is_same_place(known, target)))
+    }
+
+    fn may_be_about(&self, other: &Organization, target: &Target) -> bool {
+        self.is_about(other, target).unwrap_or_else(|| is_same_url(&other.spec.url, &target.url))
+    }
+
+    fn wake(&self, key: &OrganizationKey) {
+        if let Some((_, wake)) = self.found.get(key) {
+            wake.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// That stand, and are another one.
+fn others(context: &Context, organization: &Organization) -> Vec<Arc<Organization>> {
+    let key = key_of(organization);
+    let all = context.watched.iter().flat_map(|watched| watched.organizations.state());
+    all.filter(|other| other.metadata.deletion_timestamp.is_none() && key_of(other) != key).collect()
+}
+
+/// No pass over it has come to any end.
+fn is_unseen(organization: &Organization) -> bool {
+    organization.status.as_ref().is_none_or(|status| status.conditions.is_empty())
+}
