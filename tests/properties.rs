@@ -28,6 +28,14 @@ async fn ends_as_without(troubles: &[Trouble], scene: &Scene, shows_invitations:
     if scene.count_fits && stage.disk.stored.organization.invitations_visible == Some(true) {
         assert!(held.is_empty(), "held although the server shows invitations: {held:?}");
     }
+    if !scene.count_fits {
+        // Revoked right before a crash: whether the person was a hidden member nobody can tell afterwards.
+        let incomplete = HeldReason::IncompleteRoster.to_string();
+        let doubtful =
+            |entry: &Entry| entry.state == PersonState::Leaving && entry.reason.as_ref() == Some(&incomplete);
+        let leaving = rough.entries.iter().filter(|(_, entry)| doubtful(entry));
+        held.extend(leaving.map(|((email, _), _)| email.clone()));
+    }
     // Whoever was in doubt before the edit may be asked for anew by it: one mail more, by somebody's word.
     held.extend(stage.doubted.iter().cloned());
     for (email, mails) in &rough.mails {

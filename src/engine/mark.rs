@@ -132,6 +132,7 @@ fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, m
     forget_revocation(ledger, email);
     record(ledger, claim, email, &mark.started_at, now, |person| {
         person.role = mark.role.clone().or(person.role.take());
+        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
         person.state = PersonState::Invited;
         person.reason = None;
         person.message = None;
@@ -162,7 +163,6 @@ fn record(
 ) {
     let sent = |person: &mut Person| {
         person.invited_at = Some(at.clone());
-        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
         person.since = Some(Time(now));
         change(person);
     };

@@ -136,6 +136,7 @@ fn a_marked_address_is_sent_again_only_where_the_server_shows_invitations() {
     world.ledger.invitations_visible = Some(false);
     marked(&mut world, "new@example.com", Duration::from_secs(181));
     assert_eq!(judge(&mut world), MarkVerdict::Settled);
+    assert_eq!(world.person("annotators", "new@example.com").attempts, None, "perhaps none was made");
     assert_eq!(held(&world.plan()), [(HeldReason::InviteUnconfirmed, vec!["new@example.com".to_owned()])]);
 }
 
