@@ -37,6 +37,7 @@ fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'st
     let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
+        ("watch.inviteNamespaces", json!(["1e3"]), "Role", "/metadata/namespace", json!("1e3")),
         ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
         ("inviteLink.enabled", json!(true), "Role", "/rules", secrets),
         (
@@ -142,6 +143,14 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
         }
         match path {
             "watch.namespaces" => assert_eq!(of(&objects, kind, pointer), [json!("1e3"), json!("2024")]),
+            "watch.inviteNamespaces" => {
+                let role = |namespace: &str| {
+                    let there =
+                        |object: &&Value| object["kind"] == "Role" && object["metadata"]["namespace"] == namespace;
+                    objects.iter().find(there).unwrap()["rules"].to_string()
+                };
+                assert!(role(&own).contains("secrets") && !role("1e3").contains("secrets"), "{}", role("1e3"));
+            }
             "watch.allNamespaces" => assert!(of(&objects, "Role", "/kind").is_empty()),
             _ => assert_eq!(of(&objects, "ClusterRole", "/rules").len(), 1, "{set} widens the rights"),
         }
@@ -209,6 +218,8 @@ async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
         ("watch.namespace=a", "at '/watch': additional properties 'namespace' not allowed"),
         ("watch.namespaces=a", "at '/watch/namespaces': got string, want array"),
         ("watch.namespaces={A_b}", "at '/watch/namespaces/0': 'A_b' does not match pattern"),
+        ("watch.inviteNamespaces={a},watch.namespaces={a}", "watch.inviteNamespaces names a"),
+        ("watch.allNamespaces=true,watch.inviteNamespaces={a}", "choose one of the two"),
         ("watch.allNamespaces=yes", "at '/watch/allNamespaces': got string, want boolean"),
         ("watch.allNamespaces=true,watch.namespaces={a}", "choose one of the two"),
         ("inviteLink.enable=true", "at '/inviteLink': additional properties 'enable' not allowed"),

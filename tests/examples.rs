@@ -81,7 +81,7 @@ async fn play(example: &str, texts: &BTreeMap<String, String>) {
     // One folder names its namespaces, which have other names here.
     let mut renamed = Vec::new();
     let mut stage = if example == "teams" {
-        let (stage, [vision, speech]) = Stage::set_teams(options).await;
+        let (stage, [vision, speech]) = Stage::set_teams(options, "watch.inviteNamespaces").await;
         renamed =
             vec![("annotation-platform", stage.namespace.clone()), ("team-vision", vision), ("team-speech", speech)];
         stage

@@ -22,7 +22,7 @@ fn grants(team: &str, role: &str) -> Value {
 
 /// With these members, and the first team granted up to Annotator. Home, and both teams.
 async fn play(members: &[(&str, &str)]) -> (Stage, String, [String; 2]) {
-    let (mut stage, teams) = Stage::set_teams(Options::default()).await;
+    let (mut stage, teams) = Stage::set_teams(Options::default(), "watch.inviteNamespaces").await;
     for (email, role) in members {
         stage.simulator.add_member(email, role);
     }

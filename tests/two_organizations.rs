@@ -11,7 +11,7 @@ use stage::{Stage, condition};
 
 /// Two namespaces with a token each, and these members. The operator is not started yet.
 async fn set(members: &[(&str, &str)]) -> (Stage, String, String) {
-    let (mut stage, [other, _]) = Stage::set_teams(Options::default()).await;
+    let (mut stage, [other, _]) = Stage::set_teams(Options::default(), "watch.namespaces").await;
     for (email, role) in members {
         stage.simulator.add_member(email, role);
     }

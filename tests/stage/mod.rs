@@ -55,14 +55,19 @@ impl Stage {
         stage
     }
 
-    /// With a namespace for each of two teams; the operator is installed in one of its own and looks into these three.
-    pub async fn set_teams(options: Options) -> (Self, [String; 2]) {
+    /// With a namespace for each of two teams; the operator is installed in one of its own and looks into these three, into
+    /// the teams' by this value of the chart.
+    pub async fn set_teams(options: Options, value: &str) -> (Self, [String; 2]) {
         let mut stage = Self::set(options).await;
         let home = stage.plane.namespace("operator").await.unwrap();
         let teams = [stage.plane.namespace("team").await.unwrap(), stage.plane.namespace("team").await.unwrap()];
         stage.watched.extend(teams.clone());
-        let watches = format!("watch.namespaces={{{}}}", stage.watched.join(","));
-        stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &[&watches]).await.unwrap();
+        let values = match value {
+            "watch.namespaces" => vec![format!("watch.namespaces={{{}}}", stage.watched.join(","))],
+            _ => vec![format!("watch.namespaces={{{}}}", stage.namespace), format!("{value}={{{}}}", teams.join(","))],
+        };
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &values).await.unwrap();
         (stage, teams)
     }
 

@@ -12,14 +12,27 @@
 {{- printf "%s-%s" (include "operator.name" .) .Release.Namespace -}}
 {{- end -}}
 
-{{/* The watched namespaces, by comma; empty means all. */}}
+{{/* Where Organizations may be, by comma; empty means all. */}}
 {{- define "operator.namespaces" -}}
 {{- if .Values.watch.allNamespaces -}}
-{{- if .Values.watch.namespaces -}}
-{{- fail "watch.allNamespaces is true and watch.namespaces names some: choose one of the two" -}}
+{{- if or .Values.watch.namespaces .Values.watch.inviteNamespaces -}}
+{{- fail "watch.allNamespaces is true and watch.namespaces or watch.inviteNamespaces names some: choose one of the two" -}}
 {{- end -}}
 {{- else -}}
 {{- default (list .Release.Namespace) .Values.watch.namespaces | sortAlpha | join "," -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The watched namespaces, by comma; empty means all. */}}
+{{- define "operator.watched" -}}
+{{- $namespaces := include "operator.namespaces" . -}}
+{{- if $namespaces -}}
+{{- range .Values.watch.inviteNamespaces -}}
+{{- if has . (splitList "," $namespaces) -}}
+{{- fail (printf "watch.inviteNamespaces names %s, where the operator looks for Organizations too: name it once" .) -}}
+{{- end -}}
+{{- end -}}
+{{- concat (splitList "," $namespaces) .Values.watch.inviteNamespaces | join "," -}}
 {{- end -}}
 {{- end -}}
 
@@ -35,9 +48,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* What the operator may do where it looks, and nothing more. It never writes a spec or a ConfigMap, and a Secret only by a
-   switch. */}}
-{{- define "operator.rules" -}}
+{{/* What the operator may do where only UserInvites count. An Organization there is told that it may not read its Secret. */}}
+{{- define "operator.inviteRules" -}}
 - apiGroups: [labelstudio.rs]
   resources: [organizations]
   verbs: [get, list, watch]
@@ -47,6 +59,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [labelstudio.rs]
   resources: [organizations/status, userinvites/status]
   verbs: [update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* What it may do where it looks for Organizations, and nothing more. It never writes a spec or a ConfigMap, and a Secret
+   only by a switch. */}}
+{{- define "operator.rules" -}}
+{{ include "operator.inviteRules" . }}
 - apiGroups: [""]
   resources: [secrets, configmaps] # the token, a private certificate authority: each watched by its name
   verbs: [list, watch]
@@ -55,9 +76,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [secrets] # the invite link; rights cannot be given by owner, so this is every Secret there
   verbs: [create, update, delete]
 {{- end }}
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
 {{- if .Values.signupLock.enabled }}
 - apiGroups: [apps]
   resources: [deployments, statefulsets] # spec.signup: one variable of the named workloads
