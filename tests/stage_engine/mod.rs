@@ -23,7 +23,7 @@ use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Tim
 use label_studio_operator::resources::{
     FINALIZER, HeldReason, Organization, OrganizationSpec, Person, PersonState, REINVITE_ANNOTATION, UserInvite, folded,
 };
-use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator};
+use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator, Switches};
 use scene::address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -80,14 +80,21 @@ pub struct Entry {
 
 impl Stage {
     pub async fn set(scene: &Scene, shows_invitations: bool) -> Self {
+        let mut switches = Switches {
+            open_invitations_listed: shows_invitations,
+            service_account_listed: scene.count_fits,
+            ..Switches::default()
+        };
+        if scene.promise_shown {
+            switches.open_invitation_role = OpenInvitationRole::Target;
+        }
+        Self::set_on(scene, switches).await
+    }
+
+    /// On a server that answers the open questions of the contract like this.
+    pub async fn set_on(scene: &Scene, switches: Switches) -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
-        simulator.set_switches(|switches| {
-            switches.open_invitations_listed = shows_invitations;
-            switches.service_account_listed = scene.count_fits;
-            if scene.promise_shown {
-                switches.open_invitation_role = OpenInvitationRole::Target;
-            }
-        });
+        simulator.set_switches(|all| *all = switches);
         for (number, (role, promised)) in scene.members.iter().enumerate() {
             let email = address(number, 9);
             if *promised {
