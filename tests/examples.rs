@@ -14,12 +14,27 @@ use std::path::{Path, PathBuf};
 /// Where the examples say that Label Studio is.
 const URLS: [&str; 3] = ["http://127.0.0.1:8089", "https://app.humansignal.com", "https://label-studio.corp.example"];
 
+const EXAMPLES: [&str; 12] = [
+    "quickstart",
+    "observe",
+    "take-over",
+    "onboarding",
+    "contractors",
+    "offboarding",
+    "approval",
+    "teams",
+    "on-prem",
+    "open-source",
+    "cloud",
+    "air-gapped",
+];
+
 #[tokio::test]
 async fn every_example_is_applied_and_becomes_ready() {
     let mut folders = BTreeMap::new();
     find(&checkout().join("examples"), &mut folders);
     let names: BTreeSet<&str> = folders.keys().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
-    for known in ["quickstart", "observe", "offboarding", "on-prem", "open-source", "cloud", "air-gapped", "teams"] {
+    for known in EXAMPLES {
         assert!(names.contains(known), "examples/{known} is gone from {names:?}");
     }
     for (folder, files) in folders {
@@ -70,6 +85,7 @@ fn ends(example: &str) -> ((&'static str, &'static str), &'static str) {
         "observe" => (("False", "ObserveOnly"), "Observing"),
         // One of the two has not signed up.
         "open-source" => (("True", "Held"), "Reconciled"),
+        "approval" => (("False", "RemovalGuard"), "Reconciled"),
         _ => (("True", "Reconciled"), "Reconciled"),
     }
 }
@@ -91,9 +107,11 @@ async fn play(example: &str, texts: &BTreeMap<String, String>) {
     stage.start_operator();
     if !empty {
         stage.secret(&stage.simulator.personal_access_token()).await;
-        // Who leaves in examples/offboarding, and who has signed up in examples/open-source.
+        // Who is there before the manifests are.
+        stage.simulator.add_workspace("Speech");
         stage.simulator.add_member("charles@example.com", "RE");
         stage.simulator.add_member("ada@example.com", "AN");
+        stage.simulator.add_member("zoe@example.com", "MA");
     }
     let (url, _front) = if example == "air-gapped" { behind_tls(&stage).await } else { (stage.simulator.url(), None) };
     let copies = RunFolder::new("examples").unwrap();
@@ -162,6 +180,34 @@ async fn look(example: &str, stage: &Stage) {
         }
         // Two teams, each with its own, and two of the platform.
         "teams" => assert!(stage.simulator.mails().len() > 3),
+        "onboarding" => {
+            let speech = stage.simulator.workspace(1).unwrap();
+            assert_eq!((speech.title.as_str(), stage.simulator.mails().len()), ("Speech", 3));
+            stage.simulator.accept_invitation("mary@example.com").unwrap();
+            let mary = stage.simulator.member("mary@example.com").unwrap();
+            assert!(stage.simulator.workspace(1).unwrap().members.contains(&mary.user_id));
+        }
+        "contractors" => {
+            let invite = stage.get("userinvite/contractors-of-2090").await;
+            assert_eq!(person(&invite, "mary@example.com")["state"], "Invited");
+        }
+        "take-over" => {
+            assert_eq!((stage.simulator.journal().writes().len(), stage.simulator.mails().len()), (0, 0));
+            let unmanaged = stage.get("organization/acme").await["status"]["unmanaged"].clone();
+            assert_eq!(unmanaged, serde_json::json!([{"email": "zoe@example.com", "role": "Manager"}]));
+        }
+        "approval" => {
+            let organization = stage.get("organization/acme").await;
+            let message = condition(&organization, "MembersSynced")["message"].as_str().unwrap().to_owned();
+            let line = message.split("kubectl ").nth(1).unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(stage.simulator.member("ada@example.com").unwrap().role, "AN");
+            stage.plane.kubectl().run(&words, "").await.unwrap().ok().unwrap();
+            stage.ready("userinvite/closed-department", "True", "Reconciled").await;
+            for email in ["ada@example.com", "charles@example.com"] {
+                assert_eq!(stage.simulator.member(email).unwrap().role, "DI");
+            }
+        }
         "quickstart" => assert_eq!(stage.simulator.mails().len(), 3),
         other => panic!("nobody looks at what examples/{other} shows"),
     }
