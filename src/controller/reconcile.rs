@@ -191,11 +191,23 @@ impl Pass<'_> {
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         }
         let Some(snapshot) = &server.snapshot else { return Ok(Next::After(DOUBTFUL_AGAIN)) };
-        let _turn = match rivals.take(self.context, self.organization, &snapshot.target, &state.wake) {
+        let turn = match rivals.take(self.context, self.organization, &snapshot.target, &state.wake) {
             Place::Ours(turn) => turn,
             Place::Older(older) => return self.give_way(state, objects, ledger, &older).await,
             Place::Soon => return Ok(Next::After(RIVAL_AGAIN)),
         };
+        if turn.anew {
+            // Before anything is done by what was seen while somebody else acted.
+            server.doubtful = true;
+            let read = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return Ok(Next::WhenWoken),
+                read = server.observe(&self.organization.spec, None, async |_, _| Ok(())) => read,
+            };
+            if let Err(problem) = read {
+                return self.give_up(state, objects, ledger, problem).await;
+            }
+        }
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
         tracing::debug!(organization = %state.key, ?stop, "rounds ended");
         self.conclude(state, objects, ledger, &plan, stop).await

@@ -31,7 +31,7 @@ struct Known {
     acting: HashSet<OrganizationKey>,
     /// Younger → the older one that it gives way to.
     yielding: HashMap<OrganizationKey, OrganizationKey>,
-    /// Since when each waits for an older one to find out what it is about.
+    /// Since when each waits for another one to let go, or for an older one to find out what it is about.
     waiting: HashMap<OrganizationKey, Instant>,
 }
 
@@ -44,13 +44,15 @@ pub enum Place<'a> {
     Ours(Turn<'a>),
     /// Of this older Organization.
     Older(Arc<Organization>),
-    /// Ours as soon as a younger one has let go, or an older one has found out what it is about.
+    /// Ours as soon as another one has let go, or an older one has found out what it is about.
     Soon,
 }
 
 pub struct Turn<'a> {
     rivals: &'a Rivals,
     key: OrganizationKey,
+    /// Another one acted until now: what is known of the server is to be read anew.
+    pub anew: bool,
 }
 
 impl Drop for Turn<'_> {
@@ -109,27 +111,25 @@ impl Rivals {
             known.yielding.insert(key, key_of(&older));
             return Place::Older(older);
         }
-        known.yielding.remove(&key);
-        // An older one that nothing was said of yet is just as new: it goes first.
-        let first = |other: &&Arc<Organization>| {
-            rank(other) < rank(organization) && known.is_about(other, target).is_none() && is_unseen(other)
+        // To let go, or to say so.
+        let busy = known.acting_for(target, &key);
+        let unaware = younger.iter().map(|rival| key_of(rival)).filter(|rival| !known.yielding.contains_key(rival));
+        busy.iter().cloned().chain(unaware).for_each(|rival| known.wake(&rival));
+        // Of two that nothing was said of yet, the older goes first, once it is known what that one is about.
+        let first = |other: &Arc<Organization>| {
+            rank(other) < rank(organization)
+                && is_unseen(other)
+                && known.is_about(other, target).is_none()
+                && is_same_url(&other.spec.url, &target.url)
         };
-        let mut soon = others.iter().any(|other| first(&other) && is_same_url(&other.spec.url, &target.url));
-        soon &= known.waiting.entry(key.clone()).or_insert_with(Instant::now).elapsed() < FIRST_LOOK;
-        for rival in younger.iter().map(|rival| key_of(rival)) {
-            let acts = known.acting.contains(&rival);
-            soon |= acts;
-            // To let go, and to say so.
-            if acts || !known.yielding.contains_key(&rival) {
-                known.wake(&rival);
-            }
-        }
-        if soon {
+        let patient = known.waiting.get(&key).is_none_or(|since| since.elapsed() < FIRST_LOOK);
+        if !busy.is_empty() || (patient && is_unseen(organization) && others.iter().any(first)) {
+            known.waiting.entry(key).or_insert_with(Instant::now);
             return Place::Soon;
         }
-        known.waiting.remove(&key);
+        let (yielded, waited) = (known.yielding.remove(&key), known.waiting.remove(&key));
         known.acting.insert(key.clone());
-        Place::Ours(Turn { rivals: self, key })
+        Place::Ours(Turn { rivals: self, key, anew: yielded.is_some() || waited.is_some() })
     }
 
     /// Whether an older one may be about this too: then nothing is begun beforehand.
@@ -170,6 +170,12 @@ impl Known {
         let remembered = other.status.as_ref().and_then(|status| status.target.as_ref());
         let known: Vec<&Target> = found.into_iter().chain(remembered).collect();
         (!known.is_empty()).then(|| known.into_iter().any(|known| is_same_place(known, target)))
+    }
+
+    /// Also of one that is being deleted: its last request may be under way.
+    fn acting_for(&self, target: &Target, but: &OrganizationKey) -> Vec<OrganizationKey> {
+        let same = |key: &&OrganizationKey| self.found.get(*key).is_some_and(|(found, _)| is_same_place(found, target));
+        self.acting.iter().filter(|key| *key != but).filter(same).cloned().collect()
     }
 
     fn may_be_about(&self, other: &Organization, target: &Target) -> bool {
