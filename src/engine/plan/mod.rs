@@ -131,7 +131,10 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         Plan::due_at(&mut plan.due, view.now() + places::AGAIN);
     }
     for invite in &desired.invites {
-        plan.pending.insert(invite.name.clone(), 0);
+        // Whoever may do nothing does not become one whose memory has to fit this server.
+        if invite.granted {
+            plan.pending.insert(invite.name.clone(), 0);
+        }
         if let Some(end) = invite.expires_at.filter(|end| view.now() < *end) {
             Plan::due_at(&mut plan.due, end);
         }
