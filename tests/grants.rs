@@ -41,8 +41,11 @@ async fn with_ada() -> (Stage, String, String) {
     let (mut stage, home, [team, _]) = play(&members).await;
     let people = invite(&home, "people", "Annotator", &["ada@example.com"]);
     stage.at(&team).apply(&people).await;
-    let people = stage.ready("userinvite/people", "True", "Reconciled").await;
-    assert!(!people["metadata"]["finalizers"].is_null());
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    // Nobody was written to, so it comes after the status.
+    stage
+        .until("the finalizer", async || stage.get("userinvite/people").await["metadata"]["finalizers"].is_array())
+        .await;
     (stage, home, team)
 }
 
