@@ -199,8 +199,8 @@ async fn look(example: &str, stage: &Stage) {
         "approval" => {
             let organization = stage.get("organization/acme").await;
             let message = condition(&organization, "MembersSynced")["message"].as_str().unwrap().to_owned();
-            let line = message.split("kubectl ").nth(1).unwrap();
-            let words: Vec<&str> = line.split_whitespace().collect();
+            let command = message.split("kubectl ").nth(1).unwrap();
+            let words: Vec<&str> = command.split_whitespace().collect();
             assert_eq!(stage.simulator.member("ada@example.com").unwrap().role, "AN");
             stage.plane.kubectl().run(&words, "").await.unwrap().ok().unwrap();
             stage.ready("userinvite/closed-department", "True", "Reconciled").await;

@@ -1,7 +1,7 @@
 //! What the manifests ask for, in a form in which addresses can be compared: one claim per address.
 //! Pure; knows nothing of what is there.
 
-use super::grants::granted;
+use super::grants::{Claim, granted};
 use crate::label_studio::Role;
 use crate::resources::{
     DefaultRole, DeletionPolicy, Grant, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
@@ -84,16 +84,17 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
     let mut claims = BTreeMap::new();
     let mut further: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, invite) in invites.iter_mut().enumerate() {
-        let (namespace, wanted) = (invite.namespace.as_deref(), wire_role(invite.role));
-        invite.granted = namespace.is_none();
-        for email in invite.emails.keys().filter(|email| granted(grants, namespace, &wanted, email).is_ok()) {
-            invite.granted = true;
+        let claim = invite.claim();
+        let mut may_act = claim.namespace.is_none();
+        for email in invite.emails.keys().filter(|email| granted(grants, &claim, email).is_ok()) {
+            may_act = true;
             if claims.contains_key(email) {
                 further.entry(email.clone()).or_default().push(index);
             } else {
                 claims.insert(email.clone(), index);
             }
         }
+        invite.granted = may_act;
     }
     let reconcile = organization.annotations().get(RECONCILE_ANNOTATION).cloned();
     let generation = organization.metadata.generation;
@@ -178,6 +179,12 @@ pub fn says_all(person: &Person) -> bool {
 }
 
 impl Invite {
+    /// What a grant has to allow, whether or not access has ended meanwhile.
+    pub fn claim(&self) -> Claim<'_> {
+        let names_places = !(self.workspaces.is_empty() && self.projects.is_empty());
+        Claim { namespace: self.namespace.as_deref(), role: wire_role(self.role), names_places }
+    }
+
     /// Once access has ended, it is as if it had been written like that.
     pub fn role_at(&self, now: Timestamp) -> InviteRole {
         if self.expires_at.is_some_and(|end| end <= now) { InviteRole::Deactivated } else { self.role }

@@ -1,14 +1,31 @@
 //! How far a UserInvite of another namespace may go: as the Organization's owner allows in `spec.grants`, and no step
 //! further. Pure; whatever is not granted is refused.
 
+use super::desired::wire_role;
 use crate::label_studio::Role;
-use crate::resources::{Grant, GrantedRole, HeldReason};
+use crate::resources::{Grant, GrantedRole, HeldReason, UserInvite, folded_domain};
 
 /// Why a claim counts for nothing, or what stands above it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ungranted {
     pub reason: HeldReason,
     pub message: String,
+}
+
+/// What a UserInvite asks for, as far as a grant has to allow it.
+pub struct Claim<'a> {
+    /// None: the Organization's own.
+    pub namespace: Option<&'a str>,
+    pub role: Role,
+    pub names_places: bool,
+}
+
+impl<'a> Claim<'a> {
+    pub fn of(invite: &'a UserInvite) -> Self {
+        let spec = &invite.spec;
+        let names_places = !(spec.workspaces.is_empty() && spec.projects.is_empty());
+        Self { namespace: invite.foreign_namespace(), role: wire_role(spec.role), names_places }
+    }
 }
 
 /// The highest role that this namespace may give to the folded address, or take from it: by one grant that names both.
@@ -28,14 +45,19 @@ pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, U
     })
 }
 
-/// Whether a UserInvite there may claim the folded address with this role. None: the Organization's own namespace may always.
-pub fn granted(grants: &[Grant], namespace: Option<&str>, wanted: &Role, email: &str) -> Result<(), Ungranted> {
-    let Some(namespace) = namespace else { return Ok(()) };
+/// Whether the folded address may be claimed like this. The Organization's own namespace may always.
+pub fn granted(grants: &[Grant], claim: &Claim, email: &str) -> Result<(), Ungranted> {
+    let Some(namespace) = claim.namespace else { return Ok(()) };
     let ceiling = ceiling(grants, namespace, email)?;
-    if wanted.rank() <= ceiling.rank() {
+    if claim.names_places {
+        // What lies in a workspace is not this namespace's to show to anybody.
+        let message = "spec.workspaces and spec.projects: a UserInvite of another namespace cannot name any".to_owned();
+        return Err(Ungranted { reason: HeldReason::NotGranted, message });
+    }
+    if claim.role.rank() <= ceiling.rank() {
         return Ok(());
     }
-    Err(above(namespace, &ceiling, &format!("the role {wanted}")))
+    Err(above(namespace, &ceiling, &format!("the role {}", claim.role)))
 }
 
 /// `what` is higher than this namespace reaches.
@@ -52,7 +74,7 @@ pub fn foreign_namespace(key: &str) -> Option<&str> {
 
 /// Compared whole, so that `example.com` says nothing of `evil-example.com` or `a.example.com`.
 fn covers(grant: &Grant, domain: &str) -> bool {
-    grant.email_domains.is_empty() || grant.email_domains.iter().any(|named| named.trim().to_lowercase() == domain)
+    grant.email_domains.is_empty() || grant.email_domains.iter().any(|named| folded_domain(named) == domain)
 }
 
 fn role(granted: GrantedRole) -> Role {
@@ -81,7 +103,8 @@ mod tests {
         ]));
         let judge = |namespace, role: &str, email| {
             let role = crate::engine::plan::role_named(role).unwrap();
-            granted(&grants, Some(namespace), &role, email).map_err(|ungranted| ungranted.reason)
+            let claim = Claim { namespace: Some(namespace), role, names_places: false };
+            granted(&grants, &claim, email).map_err(|ungranted| ungranted.reason)
         };
         for (namespace, role, email, verdict) in [
             ("team-a", "Reviewer", "ann@example.com", Ok(())),
@@ -107,10 +130,24 @@ mod tests {
     #[test]
     fn without_a_grant_there_is_none_and_a_star_is_every_namespace() {
         let one = |namespaces| grants(serde_json::json!([{"namespaces": [namespaces], "maxRole": "Annotator"}]));
-        let annotates = |grants: &[Grant], namespace| granted(grants, namespace, &Role::Annotator, "a@b.c").is_ok();
+        let may = |grants: &[Grant], namespace, names_places| {
+            granted(grants, &Claim { namespace, role: Role::Annotator, names_places }, "a@b.c").is_ok()
+        };
+        let annotates = |grants: &[Grant], namespace| may(grants, namespace, false);
         assert!(!annotates(&[], Some("team")) && annotates(&[], None));
         assert!(annotates(&one("*"), Some("team")));
         // Not a pattern.
         assert!(!annotates(&one("team-*"), Some("team-a")));
+        assert!(!may(&one("*"), Some("team"), true) && may(&[], None, true), "workspaces are not another namespace's");
+    }
+
+    #[test]
+    fn a_domain_is_the_same_in_either_script() {
+        for named in ["bücher.example", "XN--BCHER-KVA.example"] {
+            let grants = grants(serde_json::json!([
+                {"namespaces": ["team"], "maxRole": "Annotator", "emailDomains": [named]}
+            ]));
+            assert!(ceiling(&grants, "team", &crate::resources::folded("ann@Bücher.example")).is_ok(), "{named}");
+        }
     }
 }

@@ -1,8 +1,7 @@
 //! The people of a UserInvite that is being deleted go to the Organization's list of departures, whole. Pure; decides
 //! neither whether nor when anybody leaves.
 
-use super::desired::wire_role;
-use super::grants::{foreign_namespace, granted};
+use super::grants::{Claim, foreign_namespace, granted};
 use super::ledger::{InviteMemory, Ledger};
 use super::plan::must_depart;
 use crate::resources::{DeletionPolicy, Departure, Grant, Person, PersonState, UserInvite, folded};
@@ -39,9 +38,9 @@ fn departure(invite: &UserInvite, ledger: &Ledger, grants: &[Grant], now: Timest
     if let Some(mark) = &ledger.in_flight {
         let known: BTreeSet<String> = users.iter().map(|user| folded(&user.email)).collect();
         let addresses = invite.spec.emails.iter().map(|email| (folded(email), email));
-        let (namespace, wanted) = (invite.foreign_namespace(), wire_role(invite.spec.role));
+        let claim = Claim::of(invite);
         let may_be_meant = |email: &String| {
-            mark.emails.contains(email) && !known.contains(email) && granted(grants, namespace, &wanted, email).is_ok()
+            mark.emails.contains(email) && !known.contains(email) && granted(grants, &claim, email).is_ok()
         };
         for (email, typed) in addresses.filter(|(email, _)| may_be_meant(email)) {
             let remembers = |(name, other): (&String, &InviteMemory)| {

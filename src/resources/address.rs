@@ -1,7 +1,5 @@
 //! The form in which addresses are compared and sent. Knows nothing of who has them.
 
-use std::borrow::Cow;
-
 /// Trimmed and in lower case (published: single sign-on and provisioning lower-case everything; measured: so does the sign-up
 /// form), the domain as it goes over the wire: `bücher.example` and `xn--bcher-kva.example` are one. A tag after a plus sign
 /// is part of the address, as Label Studio takes it.
@@ -12,9 +10,16 @@ pub fn folded(email: &str) -> String {
     }
     let lowered = email.to_lowercase();
     let Some((local, domain)) = lowered.rsplit_once('@') else { return lowered };
-    let domain =
-        idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::EMPTY).unwrap_or(Cow::Borrowed(domain));
-    format!("{local}@{domain}")
+    format!("{local}@{}", folded_domain(domain))
+}
+
+/// The same for a domain alone.
+pub fn folded_domain(domain: &str) -> String {
+    let lowered = domain.trim().to_lowercase();
+    match idna::domain_to_ascii_cow(lowered.as_bytes(), idna::AsciiDenyList::EMPTY) {
+        Ok(ascii) => ascii.into_owned(),
+        Err(_) => lowered,
+    }
 }
 
 /// A folded address with its domain as people write it, where that is another spelling.

@@ -50,7 +50,7 @@ pub struct UserInviteSpec {
     pub role: InviteRole,
 
     /// Enterprise only: titles of at most 20 workspaces that these people belong to. Sent with the invitation, and added
-    /// to members who lack them; nobody is taken out of one.
+    /// to members who lack them; nobody is taken out of one. Not for UserInvites of other namespaces than the Organization's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 255)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -2,7 +2,7 @@
 //! not touch, or not any more. What the claims themselves ask for is judged in `engine::grants`; here it is who is there.
 
 use super::View;
-use crate::engine::desired::{Desired, Invite, wire_role};
+use crate::engine::desired::{Desired, Invite};
 use crate::engine::grants::{Ungranted, above, ceiling, foreign_namespace, granted};
 use crate::engine::snapshot::is_invited;
 use crate::label_studio::{Edition, Member, Role};
@@ -25,7 +25,7 @@ pub fn effective_claimant<'a>(
 
 /// Why this UserInvite may not even ask for what it asks for.
 pub fn refusal(view: &View, invite: &Invite, email: &str) -> Option<Ungranted> {
-    granted(&view.desired.grants, invite.namespace.as_deref(), &wire_role(invite.role), email).err()
+    granted(&view.desired.grants, &invite.claim(), email).err()
 }
 
 /// Why a claim that wins does nothing all the same: whoever is there stands higher. `before`: what is remembered.
