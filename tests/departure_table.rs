@@ -5,6 +5,7 @@
 
 mod stage;
 
+use futures::future::join_all;
 use label_studio_simulator::{Fault, FaultKind, MemberState, Options};
 use serde_json::{Value, json};
 use stage::{Stage, person};
@@ -146,7 +147,9 @@ async fn each_policy_and_somebody_who_comes_back_after_the_departure() {
 
 #[tokio::test]
 async fn each_policy_and_the_last_administrator() {
-    for (policy, reason) in [("Deactivate", "DeparturesHeld"), ("Remove", "DeparturesHeld"), ("Retain", "Reconciled")] {
+    let ends = [("Deactivate", "DeparturesHeld"), ("Remove", "DeparturesHeld"), ("Retain", "Reconciled")];
+    // Side by side, since each waits for half a minute.
+    join_all(ends.map(async |(policy, reason)| {
         let stage = Stage::play(Options::default()).await;
         stage.simulator.add_member("ada@example.com", "AD");
         stage.apply(&invite("people", "Administrator", policy, "ada@example.com")).await;
@@ -164,14 +167,16 @@ async fn each_policy_and_the_last_administrator() {
             departed(&stage).await;
             assert_ne!(standing(&stage, "ada@example.com"), "Active AD", "{policy}");
         }
-    }
+    }))
+    .await;
 }
 
 /// What happens around it decides for everybody, whatever the policy: gone with the Organization is retained, and what is in
 /// the way for a while is waited for.
 #[tokio::test]
 async fn each_policy_with_what_may_happen_at_the_same_time() {
-    for circumstance in ["Organization gone", "server gone", "Secret gone", "suspended", "renamed"] {
+    let circumstances = ["Organization gone", "server gone", "Secret gone", "suspended", "renamed"];
+    join_all(circumstances.map(async |circumstance| {
         let stage = Stage::play(Options::default()).await;
         // All of them before anybody looks.
         for policy in POLICIES {
@@ -211,7 +216,8 @@ async fn each_policy_with_what_may_happen_at_the_same_time() {
         for (policy, end) in POLICIES.iter().zip(ends) {
             assert_eq!(standing(&stage, &email(policy, "active")), end, "{circumstance}, {policy}");
         }
-    }
+    }))
+    .await;
 }
 
 /// As a GitOps tool does it that prunes last: the new Organization and its people, then the old Organization goes.

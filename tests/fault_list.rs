@@ -58,8 +58,9 @@ fn each_fault_names_tests_that_exist() {
 
 #[test]
 fn what_is_shown_are_reasons_that_there_are() {
-    let page = read("docs/conditions.md");
-    let reasons: BTreeSet<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let pages = ["docs/conditions.md", "docs/people.md"].map(read).concat();
+    let reasons: BTreeSet<&str> =
+        pages.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     for [fault, _, shown] in rows() {
         for word in quoted(&shown).filter(|word| !word.starts_with("status.")) {
             assert!(reasons.contains(word), "{fault}: {word} is no reason");

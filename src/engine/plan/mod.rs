@@ -15,6 +15,7 @@ mod places;
 mod seat;
 mod step;
 mod subject;
+mod view;
 
 pub use departure::must_depart;
 pub use entry::role_named;
@@ -22,11 +23,13 @@ pub use grant::{claimant, effective_claimant};
 pub use guard::removals_in_window;
 pub use step::{Action, Cause, Guest, Place, Places, Step};
 
+use view::{View, remembered};
+
 use super::approval;
-use super::desired::{Desired, Invite};
+use super::desired::Desired;
 use super::ledger::Ledger;
-use super::snapshot::{Snapshot, is_invited};
-use crate::label_studio::{Edition, Member};
+use super::snapshot::Snapshot;
+use crate::label_studio::Edition;
 use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -328,75 +331,6 @@ impl Plan {
 
     fn due_at(due: &mut Option<Timestamp>, at: Timestamp) {
         *due = Some(due.map_or(at, |known| known.min(at)));
-    }
-}
-
-/// Everything a decision may look at.
-struct View<'a> {
-    desired: &'a Desired,
-    snapshot: &'a Snapshot,
-    ledger: &'a Ledger,
-    circumstances: Circumstances,
-    remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
-    approved: BTreeSet<&'a str>,
-    belonging: BTreeMap<&'a str, places::Belonging>,
-}
-
-/// Who remembers an address without being the one that claims it, by folded address: looked up for each of ten thousand
-/// people, so it is made once. Departures have no name.
-fn remembered<'a>(desired: &Desired, ledger: &'a Ledger) -> BTreeMap<String, Vec<(&'a str, &'a Person)>> {
-    let mut index: BTreeMap<String, Vec<(&str, &Person)>> = BTreeMap::new();
-    let departing = ledger.departures.iter().flat_map(|departure| &departure.users).map(|person| ("", person));
-    let claims = |name: &str, email: &str| {
-        let mut claimants = desired.claimants(email);
-        claimants.next().is_some_and(|claimant| claimant.name == name) && claimants.next().is_none()
-    };
-    let listed = ledger.invites.iter().flat_map(|(name, memory)| {
-        let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
-        others.map(move |(_, person)| (name.as_str(), person.as_ref()))
-    });
-    for (name, person) in departing.chain(listed).filter(|(_, person)| person.may_have_been_mailed()) {
-        index.entry(folded(&person.email)).or_default().push((name, person));
-    }
-    index
-}
-
-impl View<'_> {
-    /// What is remembered of an address outside of `invite`.
-    fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
-        self.remembered.get(email)?.iter().find(|(name, _)| *name != invite).map(|(_, person)| *person)
-    }
-
-    fn is_approved(&self, candidate: &Candidate) -> bool {
-        let organization = self.snapshot.target.organization_id;
-        !self.approved.is_empty()
-            && self.approved.contains(approval::step(organization, &candidate.email, &candidate.action).as_str())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.circumstances.now
-    }
-
-    /// Which identity provider set this member's role, where that is to be respected (documentation page "Set up SCIM").
-    fn identity_provider_of<'m>(&self, member: &'m Member) -> Option<&'m str> {
-        let source = member.role_source.as_deref().filter(|_| self.desired.respects_identity_provider)?;
-        ["saml", "scim", "ldap"].iter().any(|provider| source.eq_ignore_ascii_case(provider)).then_some(source)
-    }
-
-    /// The UserInvite whose claim on this folded address wins.
-    fn claimant(&self, email: &str) -> Option<&Invite> {
-        claimant(self.desired, self.member(email), email)
-    }
-
-    /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.
-    fn member(&self, email: &str) -> Option<&Member> {
-        let revoked = self.ledger.passing.revoked.contains_key(email) || self.found_nothing_open(email);
-        self.snapshot.member(email).filter(|member| !(revoked && is_invited(member)))
-    }
-
-    /// We tried to revoke, there was nothing, and this roster was read after that.
-    fn found_nothing_open(&self, email: &str) -> bool {
-        self.ledger.passing.nothing_open.get(email).is_some_and(|at| *at < self.snapshot.begun)
     }
 }
 

@@ -1,0 +1,80 @@
+//! Everything a decision may look at, and the questions that several kinds of decision ask of it. Decides nothing.
+
+use super::places::Belonging;
+use super::{Candidate, Circumstances, claimant};
+use crate::engine::approval;
+use crate::engine::desired::{Desired, Invite};
+use crate::engine::ledger::Ledger;
+use crate::engine::snapshot::{Snapshot, is_invited};
+use crate::label_studio::Member;
+use crate::resources::{Person, folded};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub struct View<'a> {
+    pub desired: &'a Desired,
+    pub snapshot: &'a Snapshot,
+    pub ledger: &'a Ledger,
+    pub circumstances: Circumstances,
+    pub remembered: BTreeMap<String, Vec<(&'a str, &'a Person)>>,
+    pub approved: BTreeSet<&'a str>,
+    pub belonging: BTreeMap<&'a str, Belonging>,
+}
+
+/// Who remembers an address without being the one that claims it, by folded address: looked up for each of ten thousand
+/// people, so it is made once. Departures have no name.
+pub fn remembered<'a>(desired: &Desired, ledger: &'a Ledger) -> BTreeMap<String, Vec<(&'a str, &'a Person)>> {
+    let mut index: BTreeMap<String, Vec<(&str, &Person)>> = BTreeMap::new();
+    let departing = ledger.departures.iter().flat_map(|departure| &departure.users).map(|person| ("", person));
+    let claims = |name: &str, email: &str| {
+        let mut claimants = desired.claimants(email);
+        claimants.next().is_some_and(|claimant| claimant.name == name) && claimants.next().is_none()
+    };
+    let listed = ledger.invites.iter().flat_map(|(name, memory)| {
+        let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
+        others.map(move |(_, person)| (name.as_str(), person.as_ref()))
+    });
+    for (name, person) in departing.chain(listed).filter(|(_, person)| person.may_have_been_mailed()) {
+        index.entry(folded(&person.email)).or_default().push((name, person));
+    }
+    index
+}
+
+impl View<'_> {
+    /// What is remembered of an address outside of `invite`.
+    pub fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
+        self.remembered.get(email)?.iter().find(|(name, _)| *name != invite).map(|(_, person)| *person)
+    }
+
+    pub fn is_approved(&self, candidate: &Candidate) -> bool {
+        let organization = self.snapshot.target.organization_id;
+        !self.approved.is_empty()
+            && self.approved.contains(approval::step(organization, &candidate.email, &candidate.action).as_str())
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.circumstances.now
+    }
+
+    /// Which identity provider set this member's role, where that is to be respected (documentation page "Set up SCIM").
+    pub fn identity_provider_of<'m>(&self, member: &'m Member) -> Option<&'m str> {
+        let source = member.role_source.as_deref().filter(|_| self.desired.respects_identity_provider)?;
+        ["saml", "scim", "ldap"].iter().any(|provider| source.eq_ignore_ascii_case(provider)).then_some(source)
+    }
+
+    /// The UserInvite whose claim on this folded address wins.
+    pub fn claimant(&self, email: &str) -> Option<&Invite> {
+        claimant(self.desired, self.member(email), email)
+    }
+
+    /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.
+    pub fn member(&self, email: &str) -> Option<&Member> {
+        let revoked = self.ledger.passing.revoked.contains_key(email) || self.found_nothing_open(email);
+        self.snapshot.member(email).filter(|member| !(revoked && is_invited(member)))
+    }
+
+    /// We tried to revoke, there was nothing, and this roster was read after that.
+    pub fn found_nothing_open(&self, email: &str) -> bool {
+        self.ledger.passing.nothing_open.get(email).is_some_and(|at| *at < self.snapshot.begun)
+    }
+}
