@@ -5,8 +5,11 @@
 
 mod stage;
 
+use jiff::Timestamp;
 use label_studio_harness::ControlPlane;
-use label_studio_simulator::{Edition, Fault, FaultKind, Options, RateLimit, Simulator, Superfluous, Switches};
+use label_studio_simulator::{
+    Edition, Fault, FaultKind, Options, OrganizationSeed, RateLimit, Simulator, Superfluous, Switches,
+};
 use serde_json::{Value, json};
 use stage::{Stage, condition, person};
 
@@ -212,14 +215,19 @@ async fn one_server_that_hangs_among_twenty_slows_none_of_the_others() {
     let token = stage.simulator.legacy_token();
     stage.start_operator();
     stage.secret(&token).await;
-    let hole = Simulator::start(Options { legacy_token: Some(token.clone()), ..Options::default() }).await.unwrap();
+    // Servers of their own, each with an organization that was born at another time.
+    let born = |second: i64| OrganizationSeed {
+        created_at: Timestamp::from_second(1_700_000_000 + second).unwrap(),
+        ..OrganizationSeed::default()
+    };
+    let options = |n: i64| Options { legacy_token: Some(token.clone()), organization: born(n), ..Options::default() };
+    let hole = Simulator::start(options(99)).await.unwrap();
     hole.fault(Fault::on("*", "/api/current-user/whoami", FaultKind::HangForever).always());
     let invite = another(&stage, "hole", &hole.url()).await;
     stage.apply(&invite).await;
     let mut servers = Vec::new();
     for n in 0..19 {
-        let server =
-            Simulator::start(Options { legacy_token: Some(token.clone()), ..Options::default() }).await.unwrap();
+        let server = Simulator::start(options(n)).await.unwrap();
         let name = format!("org{n:02}");
         let invite = another(&stage, &name, &server.url()).await;
         stage.apply(&invite).await;
@@ -252,10 +260,44 @@ async fn two_organizations_with_one_account_share_its_budget() {
         organization["metadata"]["name"] = json!(name);
         stage.apply(&organization).await;
     }
-    for name in ["one", "two"] {
-        stage.ready(&format!("organization/{name}"), "True", "Reconciled").await;
-    }
+    stage.ready("organization/one", "True", "Reconciled").await;
+    // Both have to look before it is known that they are about the same one.
+    stage.ready("organization/two", "False", "Conflict").await;
     // Both begin with the token's bucket, and go on with the account's: a burst of one each.
     let most = stage.simulator.journal().most_in_one_second();
     assert!(most <= 7, "{most} in one second");
+}
+
+/// The mail server refuses one recipient, and Label Studio answers 500.
+#[tokio::test]
+async fn one_address_at_whose_mail_the_server_fails_keeps_nobody_else_waiting() {
+    let stage = Stage::play(Options::default()).await;
+    stage.simulator.add_member("guest@example.com", "AN");
+    let bad = Fault::on("POST", "/api/invite/send-email", FaultKind::Status5xxJson { status: 500 });
+    stage.simulator.fault(bad.with_body("a-bad@example.com").always());
+    let mut people: Vec<String> = (0..60).map(|n| format!("p{n:02}@example.com")).collect();
+    people.push("a-bad@example.com".to_owned());
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    stage.apply(&Stage::invite("people", "Annotator", &people)).await;
+    let invite = stage.ready("userinvite/people", "False", "Failed").await;
+    let failed = person(&invite, "a-bad@example.com");
+    assert!(failed["message"].as_str().unwrap().contains("failed 3 times"), "{failed}");
+    for email in people.iter().filter(|email| email.starts_with('p')) {
+        assert_eq!(stage.simulator.mails_to(email), 1, "{email}");
+    }
+    assert_eq!(stage.simulator.mails_to("a-bad@example.com"), 0);
+}
+
+#[tokio::test]
+async fn an_invitation_that_may_not_be_revoked_holds_its_person_and_nobody_else() {
+    let stage = Stage::play(Options::default()).await;
+    stage.apply(&Stage::invite("people", "Manager", &["ada@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.simulator.fault(Fault::on("POST", "/api/invite/revoke", FaultKind::Forbidden403).always());
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.apply(&Stage::invite("others", "Annotator", &["new@example.com"])).await;
+    stage.ready("userinvite/people", "False", "Forbidden").await;
+    stage.ready("userinvite/others", "True", "Reconciled").await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    assert_eq!((stage.simulator.mails_to("ada@example.com"), stage.simulator.mails_to("new@example.com")), (1, 1));
 }

@@ -28,13 +28,21 @@ pub enum Named {
     Nothing,
 }
 
-/// Takes the approval that `approve` names into use. True: plan again.
+/// Takes the approval that `approve` names into use, beside what is left of the one before. True: plan again.
 pub fn use_approval(ledger: &mut Ledger, approve: Option<&str>, sets: &[HeldSet], now: Timestamp) -> bool {
     let named = approve.map(str::trim).and_then(|digest| sets.iter().find(|set| set.digest == digest));
     let Some(set) = named.filter(|set| ledger.approval.as_ref().is_none_or(|used| used.digest != set.digest)) else {
         return false;
     };
-    ledger.approval = Some(Approval { digest: set.digest.clone(), at: Time(now), steps: set.steps.clone() });
+    let mut steps = set.steps.clone();
+    steps.extend(
+        approved(ledger, now).into_iter().filter(|step| !set.steps.iter().any(|new| new == step)).map(str::to_owned),
+    );
+    if steps.len() > MOST_STEPS {
+        // The first has to be carried out before there is room.
+        return false;
+    }
+    ledger.approval = Some(Approval { digest: set.digest.clone(), at: Time(now), steps });
     true
 }
 
@@ -63,8 +71,9 @@ pub fn approved(ledger: &Ledger, now: Timestamp) -> BTreeSet<&str> {
     valid.flat_map(|approval| &approval.steps).map(String::as_str).collect()
 }
 
-/// One step, short: whom it is about and what is done. The same step of another organization is another one.
-pub fn step(organization: i64, email: &str, action: &Action) -> String {
+/// One step, short: whom it is about, what is done and which guard is to let it pass. The same step of another organization
+/// is another one.
+pub fn step(organization: i64, reason: HeldReason, email: &str, action: &Action) -> String {
     let from = match action {
         Action::SetRole { user_id, from, .. } => format!("{user_id} {from}"),
         Action::Remove { user_id, from, .. } => {
@@ -72,7 +81,11 @@ pub fn step(organization: i64, email: &str, action: &Action) -> String {
         }
         _ => String::new(),
     };
-    format!("{}{}", whom(email), short(&[&organization.to_string(), email, &action.verb(), &from], WHAT))
+    format!(
+        "{}{}",
+        whom(email),
+        short(&[&organization.to_string(), reason.as_str(), email, &action.verb(), &from], WHAT)
+    )
 }
 
 /// The part of a step that tells whom it is about.

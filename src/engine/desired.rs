@@ -192,9 +192,10 @@ impl Invite {
 }
 
 impl Desired {
-    /// Titles that somebody names, each once.
+    /// Titles that somebody names who may, each once.
     pub fn workspaces(&self) -> BTreeSet<&str> {
-        self.invites.iter().flat_map(|invite| &invite.workspaces).map(|title| title.trim()).collect()
+        let own = self.invites.iter().filter(|invite| invite.namespace.is_none());
+        own.flat_map(|invite| &invite.workspaces).map(|title| title.trim()).collect()
     }
 
     /// The UserInvite whose claim on this folded address wins, as far as the manifests tell.

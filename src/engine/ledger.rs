@@ -65,8 +65,12 @@ pub struct Passing {
     pub taken_back: BTreeMap<(String, String), Vec<Boottime>>,
     /// Who lost a seat within the vendor's seven days, to be told once.
     pub freed_early: BTreeSet<String>,
-    /// How often somebody was added to a workspace, by user id and workspace id.
-    pub added: BTreeMap<(i64, i64), u32>,
+    /// Whose mail is known not to have gone out, though it was asked for: by which mark last, and how often.
+    pub unsent: BTreeMap<String, (String, u32)>,
+    /// Where a roster showed an invitation that could not be revoked, and when that was.
+    pub not_revoked: BTreeMap<String, Boottime>,
+    /// When somebody was added to a workspace, by user id and workspace id.
+    pub added: BTreeMap<(i64, i64), Vec<Boottime>>,
     /// By name of the UserInvite, what its annotation asks for in vain: to be told once.
     pub unheeded: BTreeMap<String, String>,
     /// The mark of a rotation of the invite link, and when this process first saw it.
@@ -155,11 +159,19 @@ impl Ledger {
 const MOST_ROUNDS: usize = 3;
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
+fn is_enough(rounds: &[Boottime]) -> bool {
+    rounds.iter().filter(|at| at.elapsed() < DAY).count() >= MOST_ROUNDS
+}
+
 impl Passing {
     /// Whether somebody takes this write back again and again.
     pub fn gives_up(&self, email: &str, what: &str) -> bool {
-        let rounds = self.taken_back.get(&(email.to_owned(), what.to_owned()));
-        rounds.is_some_and(|rounds| rounds.iter().filter(|at| at.elapsed() < DAY).count() >= MOST_ROUNDS)
+        self.taken_back.get(&(email.to_owned(), what.to_owned())).is_some_and(|rounds| is_enough(rounds))
+    }
+
+    /// Whether somebody takes this person out of the workspace again and again.
+    pub fn gives_up_adding(&self, user_id: i64, workspace: i64) -> bool {
+        self.added.get(&(user_id, workspace)).is_some_and(|rounds| is_enough(rounds))
     }
 }
 

@@ -5,7 +5,7 @@
 //! shown an open invitation before; else it is held as unconfirmed and a person decides.
 
 use super::ledger::{Ledger, MarkSeen};
-use super::outcome::{forget_revocation, people_mut};
+use super::outcome::{self, forget_revocation, people_mut};
 use super::plan::must_depart;
 use super::snapshot::{Snapshot, is_invited};
 use crate::label_studio::{Boottime, Member};
@@ -77,6 +77,7 @@ pub fn settle_mark(
             // Else it is as before the mark: the next plan replaces it.
         } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
             never_sent(ledger, email, &mark.started_at);
+            outcome::not_sent(ledger, email, &mark, now);
         } else if roster_tells && (ledger.invitations_visible != Some(true) || snapshot.may_hide()) {
             // No roster to come will tell either.
             unconfirmed(ledger, claimant(email), email, &mark.started_at, now);

@@ -1,7 +1,7 @@
 //! Reads Label Studio: who we are, which organization this is, who is in it. Writes nothing and decides nothing.
 
 use super::snapshot::{Completeness, Found, Snapshot};
-use crate::label_studio::{Boottime, Class, Client, Edition, Error, Member, Role, Roster};
+use crate::label_studio::{Billing, Boottime, Class, Client, Edition, Error, Member, Role, Roster};
 use crate::resources::{OrganizationSpec, Seats, Target};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
@@ -87,7 +87,7 @@ async fn recognize(client: &Client, spec: &OrganizationSpec) -> Result<Found, Un
             != Some(false),
         email_configured: billing.and_then(|b| b.email_configured) != Some(false),
         may_invite: billing.and_then(|b| b.invite_allowed) != Some(false),
-        seats: billing.and_then(|b| Some(Seats { used: b.seats_used?, limit: b.seats_limit })),
+        seats: billing.and_then(seats),
         completeness: Completeness::Incomplete,
         begun: Boottime::now(),
         members: Vec::new(),
@@ -97,6 +97,11 @@ async fn recognize(client: &Client, spec: &OrganizationSpec) -> Result<Found, Un
 /// Reads the roster alone: after an answer that was lost, before people leave, after the first mail.
 pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snapshot, Unobserved> {
     let (members, completeness, begun) = read_roster(client, snapshot.target.organization_id).await?;
+    // Whoever has accepted meanwhile is promised a seat no more, but has one.
+    let seats = match snapshot.seats {
+        Some(Seats { limit: Some(_), .. }) => allowed(client.billing().await)?.and_then(|billing| seats(&billing)),
+        known => known,
+    };
     Ok(Snapshot::new(Found {
         target: snapshot.target.clone(),
         edition: snapshot.edition,
@@ -109,7 +114,7 @@ pub async fn observe_roster(client: &Client, snapshot: &Snapshot) -> Result<Snap
         roles_by_hand: snapshot.roles_by_hand,
         email_configured: snapshot.email_configured,
         may_invite: snapshot.may_invite,
-        seats: snapshot.seats,
+        seats,
         completeness,
         begun,
         members,
@@ -154,6 +159,10 @@ async fn read_roster(client: &Client, organization: i64) -> Result<(Vec<Member>,
 fn agree(first: &Roster, second: &Roster) -> bool {
     let ids = |roster: &Roster| roster.members.iter().map(|member| member.user_id).collect::<BTreeSet<_>>();
     first.ended && second.ended && !second.members.is_empty() && ids(first) == ids(second)
+}
+
+fn seats(billing: &Billing) -> Option<Seats> {
+    Some(Seats { used: billing.seats_used?, limit: billing.seats_limit })
 }
 
 /// What this token may not see is not needed.

@@ -4,10 +4,13 @@ use super::ledger::{DAY, Ledger, Passing, Refusal};
 use super::plan::{Action, Guest, Plan};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
-use crate::resources::{HeldReason, Person, PersonState, RemovalBucket, Target, folded};
+use crate::resources::{HeldReason, InFlight, Person, PersonState, RemovalBucket, Target, folded};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
+
+/// A bucket holds one hour, so it counts until its last minute is a day old.
+const COUNTED: SignedDuration = SignedDuration::from_hours(25);
 
 /// Records where everybody stands for whom nothing has to be done. The entries move out of the plan: of ten thousand
 /// people one copy is enough.
@@ -35,6 +38,30 @@ pub fn settle(ledger: &mut Ledger, plan: &mut Plan, target: &Target) {
         });
     }
     ledger.departures.retain(|departure| !departure.users.is_empty());
+}
+
+/// So often the mail to one address fails before it is left for a while.
+const MOST_UNSENT: u32 = 3;
+/// For how long at first; twice as long each time, up to a day.
+const UNSENT_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// A roster tells that the mail of this mark did not reach the address: perhaps it is the one at which the server fails. It
+/// goes alone and last from now on, and after a few times it is left for a while, so that the others do not wait for it.
+pub fn not_sent(ledger: &mut Ledger, email: &str, mark: &InFlight, now: Timestamp) {
+    let (last, times) = ledger.passing.unsent.entry(email.to_owned()).or_default();
+    if *last == mark.id {
+        return;
+    }
+    last.clone_from(&mark.id);
+    *times += 1;
+    let times = *times;
+    ledger.passing.batch_limits.insert(email.to_owned(), 1);
+    if let Some(role) = mark.role.as_ref().filter(|_| times >= MOST_UNSENT) {
+        let wait = UNSENT_AGAIN * 2_i32.pow((times - MOST_UNSENT).min(7));
+        let message =
+            format!("the server failed {times} times at the mail to this address; the next try is in {wait:#}");
+        refused(ledger, email, &format!("invite {role}"), HeldReason::Failed, message, now + wait);
+    }
 }
 
 /// A write that the server confirmed.
@@ -69,7 +96,9 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
         }
         Action::AddToWorkspace { user_id, workspace, .. } => {
             snapshot.workspaces.fold_member(*workspace, *user_id);
-            *ledger.passing.added.entry((*user_id, *workspace)).or_default() += 1;
+            let rounds = ledger.passing.added.entry((*user_id, *workspace)).or_default();
+            rounds.retain(|at| at.elapsed() < DAY);
+            rounds.push(Boottime::now());
         }
         Action::Invite { .. } | Action::InviteAnew { .. } => {}
     }
@@ -83,6 +112,7 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
     for Guest { invite, email } in guests {
         snapshot.fold_invitation(email);
         forget_revocation(ledger, email);
+        ledger.passing.unsent.remove(email);
         // Only an invitation sent anew, which goes alone, has something to take over.
         let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
         let new = || before.unwrap_or_else(|| Person::new(email, PersonState::Invited));
@@ -150,7 +180,7 @@ pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
 pub fn reserve_removals(ledger: &mut Ledger, emails: &[&str], base: usize, now: Timestamp) -> bool {
     let hour = Time(Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(3600)).unwrap_or(now));
     let new: Vec<&str> = emails.iter().copied().filter(|email| !ledger.passing.reserved.contains_key(*email)).collect();
-    ledger.removals.retain(|bucket| now < bucket.hour.0 + SignedDuration::from_hours(25));
+    ledger.removals.retain(|bucket| now < bucket.hour.0 + COUNTED);
     let count = i32::try_from(new.len()).unwrap_or(i32::MAX);
     if count == 0 {
         return false;
@@ -186,7 +216,8 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     ledger.passing.revoked.retain(|email, at| *at >= snapshot.begun || invited(email));
     note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
-    ledger.passing.reserved.retain(|email, _| snapshot.member(email).is_some_and(has_access));
+    let counts = |hour: &Time| Timestamp::now() < hour.0 + COUNTED;
+    ledger.passing.reserved.retain(|email, hour| counts(hour) && snapshot.member(email).is_some_and(has_access));
 }
 
 /// As far as the operator saw it; the vendor's rule of old, where a contract names no other (api.md §8).

@@ -171,21 +171,21 @@ impl Snapshot {
         self.members.values().filter(|member| has_access(member)).count()
     }
 
-    /// Administrators other than the Owner and ourselves.
+    /// People who are Administrators, other than the Owner and ourselves: a service account cannot sign in.
     pub fn other_administrators(&self) -> usize {
         let counted = |m: &&Member| {
             m.role == Some(Role::Administrator)
                 && !is_invited(m)
+                && !m.is_service
                 && m.user_id != self.me
                 && Some(m.user_id) != self.owner
         };
         self.members.values().filter(counted).count()
     }
 
-    /// People who may accept at any moment.
-    pub fn open_invitations(&self) -> usize {
-        let open = |member: &&Member| member.invitation == InvitationState::Open;
-        self.invited_since.len() + self.members.values().filter(open).count()
+    /// So many were invited after this roster began.
+    pub fn invited_since(&self) -> usize {
+        self.invited_since.len()
     }
 
     pub fn counts(&self) -> Counts {
@@ -203,11 +203,11 @@ impl Snapshot {
 
     pub fn fold_role(&mut self, email: &str, role: &Role) {
         let Some(member) = self.members.get_mut(email) else { return };
-        let had = has_access(member);
+        let had = takes_seat(member);
         member.role = Some(role.clone());
         // A role assigned by hand ends what an expired or open invitation would have done.
         member.invitation = InvitationState::Accepted;
-        let has = has_access(member);
+        let has = takes_seat(member);
         self.fold_seat(i64::from(has) - i64::from(had));
     }
 
@@ -235,7 +235,7 @@ impl Snapshot {
 
     pub fn fold_removal(&mut self, email: &str) {
         let gone = self.members.remove(email);
-        self.fold_seat(-i64::from(gone.as_ref().is_some_and(has_access)));
+        self.fold_seat(-i64::from(gone.as_ref().is_some_and(takes_seat)));
     }
 
     pub fn fold_invitation(&mut self, email: &str) {
@@ -255,6 +255,10 @@ impl Snapshot {
 
 pub fn has_access(member: &Member) -> bool {
     !is_invited(member) && member.role.as_ref().is_none_or(Role::has_access)
+}
+
+fn takes_seat(member: &Member) -> bool {
+    !is_invited(member) && member.role.as_ref().is_none_or(Role::takes_seat)
 }
 
 /// An invitation that its person has not accepted, open or expired.

@@ -86,6 +86,11 @@ impl Role {
         }
     }
 
+    /// Whether the licence counts whoever has it (api.md §4): ViewOnly has seats of its own.
+    pub fn takes_seat(&self) -> bool {
+        self.has_access() && *self != Self::ViewOnly
+    }
+
     /// Whether somebody with this role can work in the organization. An unknown role counts as access.
     pub fn has_access(&self) -> bool {
         match self {

@@ -17,8 +17,6 @@ use tokio::time::timeout;
 
 /// A mail starts within this time of its mark, or not at all.
 const MARK_LIFE: Duration = Duration::from_secs(5);
-/// A roster so young is not read again for one row.
-const JUST_READ: Duration = Duration::from_secs(5);
 
 /// So many addresses one mark may name: those of one request, and those whose outcome is not stored yet.
 const MOST_MARKED: usize = 500;
@@ -61,7 +59,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         }
         let (role, places) = match &step.action {
             Action::InviteAnew { guest, to, places, .. } => {
-                if !self.replaces(guest).await? {
+                if !self.replaces(step, guest).await? {
                     self.store_outcome(step.action.guests()).await?;
                     self.unmark();
                     return Ok(());
@@ -142,6 +140,10 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     async fn not_taken(&mut self, step: &Step, error: Error, answered: &mut Vec<Answered>) -> Result<(), End> {
         let guests = step.action.guests();
         if error.lost() {
+            if error.status() == Some(500) {
+                // The server itself says that it has ended, unlike something in front of it.
+                outcome::end_request(self.ledger, Boottime::now());
+            }
             // Perhaps mailed, perhaps not: the mark stays until a roster tells.
             self.store_all(answered).await?;
             return Err(End::Look);
@@ -180,7 +182,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     /// Revokes the invitation that is to be sent anew. False: there was none to replace, and none is sent.
-    async fn replaces(&mut self, guest: &Guest) -> Result<bool, End> {
+    async fn replaces(&mut self, step: &Step, guest: &Guest) -> Result<bool, End> {
+        let verb = step.action.verb();
         let listed = self.snapshot.member(&guest.email).is_some() || self.snapshot.was_invited_since(&guest.email);
         match self.client.revoke_invitation(&guest.email).await {
             Ok(Revoked::Done) => {
@@ -188,25 +191,48 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 outcome::succeeded(self.ledger, self.snapshot, &revoked);
                 Ok(true)
             }
-            Ok(Revoked::NothingOpen) if listed && self.snapshot.begun.elapsed() > JUST_READ => {
+            Ok(Revoked::NothingOpen) if listed => {
+                let before = self.ledger.passing.not_revoked.insert(guest.email.clone(), Boottime::now());
+                if before.is_some_and(|at| at < self.snapshot.begun) {
+                    // Looked at since, and still there.
+                    return Ok(true);
+                }
                 // Perhaps accepted since the roster was read: then it is a role to change.
                 self.unmark();
                 Err(End::Look)
             }
-            Ok(Revoked::NothingOpen) if listed => Ok(true),
             Ok(Revoked::NothingOpen) => {
                 outcome::unconfirmed(self.ledger, guest, seconds(Timestamp::now()));
                 Ok(false)
             }
-            Err(error) if error.lost() && self.ledger.invitations_visible == Some(true) => {
+            Err(error)
+                if error.lost()
+                    && self.ledger.invitations_visible == Some(true)
+                    && !self.fails_again(&guest.email, &verb) =>
+            {
                 // Perhaps revoked, and not by anybody else: the mark says so until a roster tells. No mail is out.
                 outcome::end_request(self.ledger, Boottime::now());
                 Err(End::Look)
             }
-            Err(error) => {
-                self.unmark();
-                Err(End::Failed(error))
-            }
+            Err(error) => match error.class() {
+                // About this person alone, as any other write is.
+                Class::Forbidden => {
+                    self.refuse(&guest.email, &verb, HeldReason::Forbidden, error.to_string());
+                    Ok(false)
+                }
+                Class::Refused | Class::NotFound => {
+                    self.refuse(&guest.email, &verb, HeldReason::Failed, error.to_string());
+                    Ok(false)
+                }
+                Class::Transient if error.status().is_some() && self.fails_again(&guest.email, &verb) => {
+                    self.refuse(&guest.email, &verb, HeldReason::Failed, error.to_string());
+                    Ok(false)
+                }
+                Class::Transient | Class::Unauthorized | Class::NotLabelStudio => {
+                    self.unmark();
+                    Err(End::Failed(error))
+                }
+            },
         }
     }
 

@@ -16,6 +16,7 @@ use crate::label_studio::{Class, Client, Error, Revoked};
 use crate::resources::{HeldReason, seconds};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where the log has one line for each write. Below the name of the program, so that a filter for that lets it through.
@@ -67,13 +68,15 @@ pub struct Hands<'a, M, G> {
 
 pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) -> Applied {
     hands.memory.begin(plan);
-    let mut tally = Tally { done: 0, look: false, answered: Vec::new() };
+    let mut tally = Tally::default();
     let mut end = match hands.reserve(plan).await {
         Ok(()) => hands.steps(plan, &mut tally).await,
         Err(end) => Err(end),
     };
     // Whatever ended it, what was mailed last is stored.
     end = first_reason(end, hands.store_answered(&mut tally.answered).await);
+    let untried = plan.steps.iter().filter(|step| step.action.removes() && !tally.has_tried(step));
+    untried.for_each(|step| hands.undone(step));
     if !matches!(end, Err(End::Forgotten(_))) {
         // A mark of a mail that never left, and the place of a removal that was not tried, must not stand in the way of
         // the next pass, should this one be cut short.
@@ -82,12 +85,23 @@ pub async fn apply<M: Memory, G: Gate>(mut hands: Hands<'_, M, G>, plan: &Plan) 
     Applied { done: tally.done, end: end.err().unwrap_or(End::Done) }
 }
 
+#[derive(Default)]
 struct Tally {
     done: usize,
+    /// Whose write went out, whatever came of it.
+    tried: BTreeSet<String>,
     /// Somebody was not found as the roster has it.
     look: bool,
+    /// Not everything was done that should have been.
+    refused: bool,
     /// Whose outcome is stored while the next mails are under way.
     answered: Vec<Answered>,
+}
+
+impl Tally {
+    fn has_tried(&self, step: &Step) -> bool {
+        step.action.emails().iter().any(|email| self.tried.contains(*email))
+    }
 }
 
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
@@ -118,6 +132,10 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 self.together(now, tally, plan.steps.len()).await?;
             }
             self.tell(tally.done, plan.steps.len()).await?;
+            if plan.seats_short && tally.refused {
+                // A seat that somebody is promised may not be free now: that is planned anew.
+                break;
+            }
             rest = later;
         }
         if tally.look { Err(End::Look) } else { Ok(()) }
@@ -143,6 +161,9 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             .buffer_unordered(IN_FLIGHT);
         let mut end = Ok(());
         while let Some((step, answer)) = answers.next().await {
+            if answer.is_some() {
+                tally.tried.extend(step.action.emails().into_iter().map(ToOwned::to_owned));
+            }
             let outcome = match answer {
                 None => {
                     self.undone(&step);
@@ -195,7 +216,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let approved = approval::approved(self.ledger, Timestamp::now());
         let organization = self.snapshot.target.organization_id;
         let is_approved = |email: &str, action: &Action| {
-            !approved.is_empty() && approved.contains(approval::step(organization, email, action).as_str())
+            !approved.is_empty()
+                && approved.contains(approval::step(organization, HeldReason::RemovalGuard, email, action).as_str())
         };
         let removing = plan.steps.iter().filter(|step| step.action.removes());
         let emails = removing.flat_map(|step| step.action.emails().into_iter().map(|email| (email, &step.action)));
@@ -223,6 +245,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         if !error.lost() {
             self.undone(step);
         }
+        tally.refused = true;
         match error.class() {
             Class::Forbidden => self.refuse(&email, &verb, HeldReason::Forbidden, error.to_string()),
             Class::NotFound => {

@@ -15,7 +15,14 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(25);
 
 pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
     let least = view.desired.min_administrators;
-    let mut left = view.snapshot.other_administrators();
+    // Who is approved counts before those who may yet be held for another reason.
+    let going = |approved: bool| {
+        let takes = candidates.iter().filter(|candidate| takes_an_administrator(&candidate.action));
+        takes.filter(|candidate| view.is_approved(HeldReason::RemovalGuard, candidate) == approved).count()
+    };
+    let may_go = view.snapshot.other_administrators().saturating_sub(least);
+    let mut of_approved = may_go.min(going(true));
+    let mut of_others = (may_go - of_approved).min(going(false));
     let message = format!(
         "besides the Owner and the operator {least} Administrators must stay (spec.guards.minAdministrators): make somebody else Administrator first"
     );
@@ -23,8 +30,10 @@ pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Ca
         if !takes_an_administrator(&candidate.action) {
             return None;
         }
-        if left > least {
-            left -= 1;
+        let approved = view.is_approved(HeldReason::RemovalGuard, candidate);
+        let left = if approved { &mut of_approved } else { &mut of_others };
+        if *left > 0 {
+            *left -= 1;
             return None;
         }
         Some((HeldReason::LastAdministrator, message.clone()))
@@ -37,7 +46,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
     let counts = |candidate: &Candidate| {
         candidate.action.removes()
             && !view.ledger.passing.reserved.contains_key(&candidate.email)
-            && !view.is_approved(candidate)
+            && !view.is_approved(HeldReason::RemovalGuard, candidate)
     };
     let wanted = candidates.iter().filter(|candidate| counts(candidate)).count();
     let window = removals_in_window(&view.ledger.removals, view.now());
@@ -54,7 +63,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
         "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did: wait, raise it, or approve as the Organization says"
     );
     let judge = |candidate: &Candidate| {
-        let held = candidate.action.removes() && !view.is_approved(candidate);
+        let held = candidate.action.removes() && !view.is_approved(HeldReason::RemovalGuard, candidate);
         held.then(|| (HeldReason::RemovalGuard, message.clone()))
     };
     let taken = take_out(candidates, judge);
@@ -106,7 +115,7 @@ pub fn hold_for_approval(view: &View, plan: &mut Plan, taken: TakenOut) {
     let mut held: Vec<(String, String, Timestamp)> = Vec::new();
     for (candidate, reason, message) in taken {
         let email = candidate.email.clone();
-        let step = approval::step(organization, &email, &candidate.action);
+        let step = approval::step(organization, reason, &email, &candidate.action);
         let since = plan.hold_candidate(view, candidate, reason, message);
         held.push((email, step, since));
     }

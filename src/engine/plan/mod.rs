@@ -28,7 +28,7 @@ use view::{View, remembered};
 use super::approval;
 use super::desired::Desired;
 use super::ledger::Ledger;
-use super::snapshot::Snapshot;
+use super::snapshot::{Completeness, Snapshot};
 use crate::label_studio::Edition;
 use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
@@ -193,12 +193,14 @@ fn still_approved(view: &View, plan: &Plan, candidates: &[Candidate]) -> Option<
     if view.approved.is_empty() {
         return Some(Vec::new());
     }
-    if !view.snapshot.is_complete() {
+    // Where the count never fits, whoever is listed is judged all the same; whoever is not has to be approved again.
+    if view.snapshot.completeness == Completeness::Incomplete {
         return None;
     }
     let organization = view.snapshot.target.organization_id;
-    let wanted: BTreeSet<String> =
-        candidates.iter().map(|c| approval::step(organization, &c.email, &c.action)).collect();
+    let reasons = [HeldReason::MinSeatTime, HeldReason::RemovalGuard];
+    let steps = |c: &Candidate| reasons.map(|reason| approval::step(organization, reason, &c.email, &c.action));
+    let wanted: BTreeSet<String> = candidates.iter().flat_map(steps).collect();
     let held: BTreeSet<String> = plan.held.values().flatten().map(|email| approval::whom(email)).collect();
     let left = view.approved.iter().filter(|step| wanted.contains(**step) || approval::is_about(step, &held));
     Some(left.map(ToString::to_string).collect())

@@ -19,7 +19,9 @@ pub fn order(view: &View, plan: &mut Plan, candidates: Vec<Candidate>) {
     rest.sort_by_cached_key(|candidate| {
         let invite = invite_name(&candidate.cause);
         let pending = plan.pending.get(&invite).copied().unwrap_or_default();
-        (pending, is_new(view, &invite), invite, candidate.email.clone())
+        // At whose mail the server has failed comes last.
+        let fails = view.ledger.passing.unsent.contains_key(&candidate.email);
+        (fails, pending, is_new(view, &invite), invite, candidate.email.clone())
     });
     steps.extend(batched(view, plan, rest));
     plan.steps = steps;

@@ -13,9 +13,6 @@ use crate::resources::{HeldReason, InviteRole, Person};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// So often somebody is added to a workspace before it is left to whoever takes the person out again.
-const MOST_ADDED: u32 = 3;
-
 /// When to look for workspaces again that could not be read.
 pub const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -66,15 +63,14 @@ pub fn placed(subject: &Subject, member: &Member, person: Person) -> Decision {
                 continue;
             }
         }
-        let added = ledger.passing.added.get(&(member.user_id, *id)).copied().unwrap_or_default();
         let action = Action::AddToWorkspace {
             user_id: member.user_id,
             email: subject.email.to_owned(),
             workspace: *id,
             title: title.clone(),
         };
-        if added >= MOST_ADDED {
-            let message = format!("was added to workspace {title:?} three times, and is not in it");
+        if ledger.passing.gives_up_adding(member.user_id, *id) {
+            let message = format!("was added to workspace {title:?} three times within a day, and is not in it");
             held = held.or(Some(Missing { reason: HeldReason::Reverted, message }));
         } else if let Some(refusal) = ledger.refusal(subject.email, &action.verb(), subject.view.now()) {
             held = held.or(Some(Missing { reason: refusal.reason, message: refusal.message.clone() }));

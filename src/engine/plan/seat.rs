@@ -3,6 +3,7 @@
 
 use super::guard::{hold, hold_for_approval, take_out};
 use super::{Action, Candidate, Plan, View};
+use crate::label_studio::InvitationState;
 use crate::resources::HeldReason;
 
 /// A seat that was taken lately is kept for a while, where `spec.guards.minSeatTime` says so.
@@ -12,7 +13,7 @@ pub fn keep_seat_time(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
     let taken = take_out(candidates, |candidate| {
         let since = candidate.if_held.seat_since.as_ref().filter(|_| candidate.action.frees_a_seat())?;
         let until = since.0.checked_add(least).ok().filter(|until| view.now() < *until)?;
-        if view.is_approved(candidate) {
+        if view.is_approved(HeldReason::MinSeatTime, candidate) {
             return None;
         }
         Plan::due_at(&mut due, until);
@@ -30,9 +31,12 @@ pub fn keep_seat_time(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
 /// the licence counts it only once it is accepted (documentation page "Admin usage"): whoever accepts must find one.
 pub fn limit_seats(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
     let Some((used, limit)) = view.snapshot.seats.and_then(|seats| Some((seats.used, seats.limit?))) else { return };
-    let promised = number(view.snapshot.open_invitations());
-    // A promise that is taken back frees one, too.
-    let frees = |c: &&Candidate| c.action.frees_a_seat() || matches!(c.action, Action::Revoke { blind: false, .. });
+    let promised = number(view.promised());
+    // A promise that is taken back frees one, too; one that has run out does not.
+    let is_open = |email: &str| view.member(email).is_some_and(|row| row.invitation == InvitationState::Open);
+    let frees = |c: &&Candidate| {
+        c.action.frees_a_seat() || (matches!(c.action, Action::Revoke { blind: false, .. }) && is_open(&c.email))
+    };
     let to_come = number(candidates.iter().filter(frees).count());
     let wanted = number(candidates.iter().filter(|candidate| candidate.action.takes_a_seat()).count());
     plan.seats_short = wanted > limit - used - promised;

@@ -124,8 +124,8 @@ impl Action {
     /// Ends an access that takes a seat of the licence.
     pub fn frees_a_seat(&self) -> bool {
         match self {
-            Self::SetRole { from, to, .. } => from.has_access() && !to.has_access(),
-            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::has_access),
+            Self::SetRole { from, to, .. } => from.takes_seat() && !to.takes_seat(),
+            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::takes_seat),
             Self::SetTitle { .. }
             | Self::SetDefaultRole { .. }
             | Self::Revoke { .. }
@@ -138,7 +138,7 @@ impl Action {
     /// Takes a seat, or promises one. An invitation that takes the place of an open one is promised its seat already.
     pub fn takes_a_seat(&self) -> bool {
         match self {
-            Self::SetRole { from, to, .. } => !from.has_access() && to.has_access(),
+            Self::SetRole { from, to, .. } => !from.takes_seat() && to.takes_seat(),
             Self::Invite { .. } => true,
             Self::SetTitle { .. }
             | Self::SetDefaultRole { .. }

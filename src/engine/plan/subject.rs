@@ -118,7 +118,9 @@ impl Subject<'_> {
         let mut person = self.entry();
         person.state = if *role == Role::Deactivated { PersonState::Deactivated } else { PersonState::Active };
         person.user_id = Some(member.user_id);
-        person.seat_since = if role.has_access() { person.seat_since.or(Some(Time(self.view.now()))) } else { None };
+        // Of somebody who had one before we first looked nobody knows since when.
+        let taken = self.before.filter(|before| had_no_seat(before)).map(|_| Time(self.view.now()));
+        person.seat_since = if role.takes_seat() { person.seat_since.or(taken) } else { None };
         person.role = Some(role.to_string());
         self.since(person)
     }
@@ -128,5 +130,19 @@ impl Subject<'_> {
         let mut person = Person::new(self.typed, PersonState::Deactivated);
         person.user_id = self.before.and_then(|before| before.user_id);
         self.since(person)
+    }
+}
+
+/// Remembered as somebody who could not work there, or could not any more.
+fn had_no_seat(before: &Person) -> bool {
+    match before.state {
+        PersonState::Inviting
+        | PersonState::Invited
+        | PersonState::InviteExpired
+        | PersonState::Pending
+        | PersonState::Deactivated
+        | PersonState::Left
+        | PersonState::Revoked => true,
+        PersonState::Active | PersonState::Leaving | PersonState::Held | PersonState::Failed => false,
     }
 }

@@ -6,8 +6,8 @@ use crate::engine::approval;
 use crate::engine::desired::{Desired, Invite};
 use crate::engine::ledger::Ledger;
 use crate::engine::snapshot::{Snapshot, is_invited};
-use crate::label_studio::Member;
-use crate::resources::{Person, folded};
+use crate::label_studio::{InvitationState, Member};
+use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,10 +46,24 @@ impl View<'_> {
         self.remembered.get(email)?.iter().find(|(name, _)| *name != invite).map(|(_, person)| *person)
     }
 
-    pub fn is_approved(&self, candidate: &Candidate) -> bool {
+    /// Whether a person has said that this guard is to let it pass.
+    pub fn is_approved(&self, reason: HeldReason, candidate: &Candidate) -> bool {
         let organization = self.snapshot.target.organization_id;
-        !self.approved.is_empty()
-            && self.approved.contains(approval::step(organization, &candidate.email, &candidate.action).as_str())
+        let step = || approval::step(organization, reason, &candidate.email, &candidate.action);
+        !self.approved.is_empty() && self.approved.contains(step().as_str())
+    }
+
+    /// Seats that open invitations are promised: those that the roster shows, and ours that it hides.
+    pub fn promised(&self) -> usize {
+        let is_open = |email: &str| self.member(email).is_some_and(|row| row.invitation == InvitationState::Open);
+        let shown = self.snapshot.members().filter(|(email, _)| is_open(email)).count();
+        let hides = self.ledger.invitations_visible != Some(true) || self.snapshot.may_hide();
+        let ours = self.ledger.invites.values().filter(|_| hides).flat_map(|memory| &memory.users);
+        let hidden = ours.filter(|(email, person)| {
+            let unseen = self.snapshot.member(email).is_none() && !self.snapshot.was_invited_since(email);
+            unseen && person.state == PersonState::Invited
+        });
+        shown + hidden.count() + self.snapshot.invited_since()
     }
 
     pub fn now(&self) -> Timestamp {

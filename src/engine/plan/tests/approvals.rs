@@ -146,6 +146,62 @@ fn departures_can_be_approved_too() {
 }
 
 #[test]
+fn the_approval_of_one_guard_does_not_overrule_the_other() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.min_seat_time = Some(Duration::from_secs(7200).into());
+    for n in 0..10 {
+        world.remembered("annotators", &format!("person{n}@example.com")).seat_since = Some(Time(noon()));
+    }
+    world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    let set = world.pass().sets.remove(0);
+    assert_eq!((set.reason, set.who.len()), (HeldReason::MinSeatTime, 10));
+    assert!(world.approve(&set.digest));
+    let plan = world.pass();
+    assert_eq!((plan.steps.len(), plan.sets[0].reason, plan.sets[0].who.len()), (0, HeldReason::RemovalGuard, 10));
+    assert!(world.approve(&plan.sets[0].digest));
+    assert_eq!(world.pass().steps.len(), 10, "both have been said");
+}
+
+#[test]
+fn what_is_left_of_one_approval_stays_beside_the_next() {
+    let mut world = World::tripped();
+    let digest = world.plan().sets[0].digest.clone();
+    assert!(world.approve(&digest));
+    world.pass();
+    world.organization.spec.guards.min_administrators = 0;
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    world.edit("administrators", |spec| spec.role = InviteRole::Deactivated);
+    let set = world.pass().sets.remove(0);
+    assert_eq!(set.who.len(), 2);
+    assert!(world.approve(&set.digest));
+    assert_eq!(world.pass().steps.len(), 12);
+}
+
+#[test]
+fn where_the_count_never_fits_a_step_that_is_done_is_struck_too() {
+    let mut world = World::tripped();
+    let digest = world.plan().sets[0].digest.clone();
+    assert!(world.approve(&digest));
+    world.completeness = Completeness::Stable;
+    world.change_member("person0@example.com", |m| m.role = Some(Role::Deactivated));
+    world.pass();
+    assert_eq!(world.ledger.approval.as_ref().unwrap().steps.len(), 9);
+}
+
+#[test]
+fn an_approved_administrator_goes_before_one_who_is_held_anyway() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    world.edit("administrators", |spec| spec.emails.retain(|email| email != "ben@example.com"));
+    world.settle();
+    world.later(30);
+    let set = world.pass().sets.remove(0);
+    assert!(world.approve(&set.digest));
+    world.edit("administrators", |spec| spec.role = InviteRole::Manager);
+    assert_eq!(steps(&world.pass()), ["ben@example.com: Administrator → Deactivated"]);
+}
+
+#[test]
 fn a_very_large_set_is_offered_in_parts_that_stay() {
     let mut world = World::empty();
     let emails: Vec<String> = (0..MOST_STEPS + 3).map(|n| format!("p{n:05}@example.com")).collect();

@@ -114,6 +114,16 @@ fn a_role_that_stays_is_no_round() {
 }
 
 #[test]
+fn a_service_account_is_no_administrator_who_stays() {
+    let mut world = World::in_sync();
+    world.change_member("ben@example.com", |member| member.is_service = true);
+    world.edit("administrators", |spec| spec.emails = vec!["anna@example.com".to_owned()]);
+    world.edit("administrators", |spec| spec.role = InviteRole::Manager);
+    let plan = world.plan();
+    assert_eq!(plan.held[&HeldReason::LastAdministrator], ["anna@example.com"], "{:?}", steps(&plan));
+}
+
+#[test]
 fn more_removals_than_allowed_are_held_all_of_them() {
     let mut world = World::in_sync();
     world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);

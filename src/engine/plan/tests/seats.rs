@@ -13,6 +13,7 @@ fn with_seats(used: i64, limit: i64) -> World {
 #[test]
 fn a_seat_taken_lately_is_kept_and_due_when_it_may_go() {
     let mut world = World::in_sync();
+    world.remembered("annotators", "person2@example.com").seat_since = Some(Time(noon()));
     world.organization.spec.guards.min_seat_time = Some(GoDuration::from(Duration::from_secs(7200)));
     world.edit("annotators", |spec| spec.emails.retain(|email| email != "person2@example.com"));
     world.settle();
@@ -92,4 +93,49 @@ fn a_licence_without_a_limit_holds_nobody() {
     world.seats = Some(Seats { used: 12, limit: None });
     world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
     assert_eq!(world.plan().steps.len(), 1);
+}
+
+#[test]
+fn an_invitation_that_the_server_hides_is_a_promise_too() {
+    let mut world = invited("guest@example.com", "Annotator");
+    world.members.retain(|member| member.email != "guest@example.com");
+    world.ledger.invitations_visible = Some(false);
+    world.seats = Some(Seats { used: 12, limit: Some(13) });
+    world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
+    assert_eq!(held(&world.plan()), [(HeldReason::SeatLimit, vec!["new@example.com".to_owned()])]);
+}
+
+#[test]
+fn an_invitation_that_ran_out_or_was_revoked_promises_nothing() {
+    let mut world = invited("guest@example.com", "Annotator");
+    world.seats = Some(Seats { used: 12, limit: Some(12) });
+    world.change_member("guest@example.com", |m| m.invitation = InvitationState::Expired);
+    world.edit("annotators", |spec| {
+        spec.emails.retain(|email| email != "guest@example.com");
+        spec.emails.push("new@example.com".to_owned());
+    });
+    world.settle();
+    world.later(30);
+    assert_eq!(held(&world.plan()), [(HeldReason::SeatLimit, vec!["new@example.com".to_owned()])]);
+    // The server goes on listing what we revoked.
+    world.seats = Some(Seats { used: 12, limit: Some(13) });
+    world.change_member("guest@example.com", |m| m.invitation = InvitationState::Open);
+    world.ledger.passing.revoked.insert("guest@example.com".to_owned(), Boottime::now());
+    assert_eq!(world.plan().held.get(&HeldReason::SeatLimit), None);
+}
+
+#[test]
+fn view_only_takes_no_seat_and_frees_none() {
+    let mut world = with_seats(12, 12);
+    world.change_member("person1@example.com", |m| m.role = Some(Role::ViewOnly));
+    assert_eq!(held(&world.plan()), [(HeldReason::SeatLimit, vec!["person1@example.com".to_owned()])]);
+}
+
+#[test]
+fn of_somebody_who_was_there_before_nobody_knows_since_when() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.min_seat_time = Some(GoDuration::from(Duration::from_secs(7200)));
+    world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    world.organization.spec.guards.max_removals = IntOrString::Int(10);
+    assert_eq!(world.plan().steps.len(), 10);
 }
