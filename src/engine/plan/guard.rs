@@ -7,6 +7,7 @@ use crate::label_studio::Role;
 use crate::resources::{HeldReason, RemovalBucket};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::collections::BTreeSet;
 
 /// A percentage of a small team still lets it offboard a few people without a ceremony.
 const LEAST_LIMIT: usize = 3;
@@ -41,33 +42,39 @@ pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Ca
     hold(view, plan, taken);
 }
 
+/// The Organization's own namespace first, then one after the other, each all or nothing: what a team removes by mistake does
+/// not hold what the owner means.
 pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
-    // Who is counted already, by an attempt whose answer was lost, is not counted twice; who is approved, not at all.
-    let counts = |candidate: &Candidate| {
-        candidate.action.removes()
-            && !view.ledger.passing.reserved.contains_key(&candidate.email)
-            && !view.is_approved(HeldReason::RemovalGuard, candidate)
-    };
-    let wanted = candidates.iter().filter(|candidate| counts(candidate)).count();
     let window = removals_in_window(&view.ledger.removals, view.now());
-    let used: usize = window.iter().map(|bucket| count(bucket.count)).sum();
     let base = window.first().map_or(view.snapshot.with_access(), |bucket| count(bucket.base));
     let limit = limit(&view.desired.max_removals, base);
-    if wanted == 0 || used + wanted <= limit {
-        return;
+    let mut used: usize = window.iter().map(|bucket| count(bucket.count)).sum();
+    let removing = candidates.iter().filter(|candidate| candidate.action.removes());
+    let namespaces: BTreeSet<Option<String>> =
+        removing.map(|candidate| candidate.cause.namespace().map(ToOwned::to_owned)).collect();
+    for namespace in namespaces {
+        // Who is approved is not counted.
+        let removes = |candidate: &Candidate| {
+            candidate.action.removes()
+                && candidate.cause.namespace() == namespace.as_deref()
+                && !view.is_approved(HeldReason::RemovalGuard, candidate)
+        };
+        // Nor is twice who is counted already, by an attempt whose answer was lost.
+        let counted = |candidate: &Candidate| view.ledger.passing.reserved.contains_key(&candidate.email);
+        let wanted = candidates.iter().filter(|candidate| removes(candidate) && !counted(candidate)).count();
+        if wanted == 0 || used + wanted <= limit {
+            used += wanted;
+            continue;
+        }
+        if let Some(oldest) = window.first() {
+            Plan::due_at(&mut plan.due, oldest.hour.0 + WINDOW);
+        }
+        let message = format!(
+            "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did or do: wait, raise it, or approve as the Organization says"
+        );
+        let taken = take_out(candidates, |c| removes(c).then(|| (HeldReason::RemovalGuard, message.clone())));
+        hold_for_approval(view, plan, taken);
     }
-    if let Some(oldest) = window.first() {
-        Plan::due_at(&mut plan.due, oldest.hour.0 + WINDOW);
-    }
-    let message = format!(
-        "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did: wait, raise it, or approve as the Organization says"
-    );
-    let judge = |candidate: &Candidate| {
-        let held = candidate.action.removes() && !view.is_approved(HeldReason::RemovalGuard, candidate);
-        held.then(|| (HeldReason::RemovalGuard, message.clone()))
-    };
-    let taken = take_out(candidates, judge);
-    hold_for_approval(view, plan, taken);
 }
 
 /// The buckets that still count, oldest first.

@@ -26,9 +26,14 @@ pub enum Cause {
 impl Cause {
     /// A UserInvite of another namespace.
     pub fn is_foreign(&self) -> bool {
+        self.namespace().is_some()
+    }
+
+    /// The namespace of the UserInvite, if it is not the Organization's.
+    pub fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Invite(key) | Self::Departure(key) => foreign_namespace(key).is_some(),
-            Self::Organization | Self::Several => false,
+            Self::Invite(key) | Self::Departure(key) => foreign_namespace(key),
+            Self::Organization | Self::Several => None,
         }
     }
 }

@@ -357,3 +357,22 @@ fn a_mail_on_its_way_is_no_departure_of_whoever_else_lists_the_address() {
     delete(&mut world, "mine");
     assert_eq!(from(&world), ["mine"]);
 }
+
+#[test]
+fn a_mass_removal_of_another_namespace_does_not_hold_what_the_owner_means() {
+    let mut world = managed();
+    let team: Vec<String> = (0..5).map(|n| format!("t{n}@example.com")).collect();
+    for (n, email) in team.iter().enumerate() {
+        world.member(80 + i64::try_from(n).unwrap(), email, Role::Annotator);
+    }
+    world.edit("team", |spec| spec.emails.extend(team));
+    world.settle();
+    world.organization.spec.guards.max_removals = IntOrString::Int(3);
+    world.edit("team", |spec| spec.role = InviteRole::Deactivated);
+    world.edit("annotators", |spec| spec.emails.retain(|email| email != "person2@example.com"));
+    world.settle();
+    world.later(30);
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["person2@example.com: Annotator → Deactivated"]);
+    assert_eq!((plan.sets.len(), plan.sets[0].who.len()), (1, 6), "the team's alone: {:?}", plan.sets);
+}
