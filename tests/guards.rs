@@ -161,6 +161,14 @@ async fn seats_are_freed_before_they_are_taken_and_nobody_is_promised_one_that_i
 #[tokio::test]
 async fn a_seat_is_kept_as_long_as_declared_and_one_that_is_freed_early_is_told_of() {
     let (stage, emails) = in_sync(2, json!({"guards": {"minSeatTime": "168h"}})).await;
+    // They lose their seats by hand and get them back by the operator: so it knows since when they have them.
+    for email in &emails {
+        stage.simulator.set_role_by_hand(email, "DI").unwrap();
+    }
+    reconcile(&stage, "1").await;
+    stage.until("both have a seat", async || with_role(&stage, "AN") == 2).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.simulator.clear_journal();
     stage.apply(&people("Deactivated", &emails)).await;
     let invite = stage.ready("userinvite/people", "True", "Held").await;
     assert_eq!(person(&invite, &emails[0])["reason"], "MinSeatTime");
