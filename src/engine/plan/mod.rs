@@ -142,24 +142,26 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
             Plan::due_at(&mut plan.due, end);
         }
         let full = person::is_full(&view, invite);
+        let cause = Cause::Invite(invite.name.clone());
         for (email, typed) in &invite.emails {
             let decision = person::decide(&view, invite, email, typed, full, &mut plan.due);
-            let if_held = entry::entry(ledger.person(&invite.name, email), typed, view.now());
-            sort_in(&view, &mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+            let if_held = || entry::entry(ledger.person(&invite.name, email), typed, view.now());
+            sort_in(&view, &mut plan, &mut candidates, &cause, email, decision, if_held);
         }
         let Some(memory) = ledger.invites.get(&invite.name) else { continue };
         for (email, person) in memory.users.iter().filter(|(email, _)| !invite.emails.contains_key(*email)) {
             let decision = departure::dropped(&view, invite, email, person, &mut plan.due);
-            let if_held = entry::entry(Some(person), &person.email, view.now());
-            sort_in(&view, &mut plan, &mut candidates, Cause::Invite(invite.name.clone()), email, decision, if_held);
+            let if_held = || entry::entry(Some(person), &person.email, view.now());
+            sort_in(&view, &mut plan, &mut candidates, &cause, email, decision, if_held);
         }
     }
     for gone in &ledger.departures {
+        let cause = Cause::Departure(gone.from.clone());
         for person in &gone.users {
             let email = folded(&person.email);
             let decision = departure::handed_over(&view, gone, &email, person, &mut plan.due);
-            let if_held = entry::entry(Some(person), &person.email, view.now());
-            sort_in(&view, &mut plan, &mut candidates, Cause::Departure(gone.from.clone()), &email, decision, if_held);
+            let if_held = || entry::entry(Some(person), &person.email, view.now());
+            sort_in(&view, &mut plan, &mut candidates, &cause, &email, decision, if_held);
         }
     }
     organization(&view, &mut plan, &mut candidates);
@@ -231,36 +233,36 @@ fn sort_in(
     view: &View,
     plan: &mut Plan,
     candidates: &mut Vec<Candidate>,
-    cause: Cause,
+    cause: &Cause,
     email: &str,
     decision: Decision,
-    if_held: Person,
+    if_held: impl FnOnce() -> Person,
 ) {
     match decision {
-        Decision::Settled(person) => plan.settle(view, &cause, email, Some(person)),
-        Decision::Forget => plan.settle(view, &cause, email, None),
-        Decision::Held(reason, person) => plan.hold(view, &cause, email, reason, person),
+        Decision::Settled(person) => plan.settle(view, cause, email, Some(person)),
+        Decision::Forget => plan.settle(view, cause, email, None),
+        Decision::Held(reason, person) => plan.hold(view, cause, email, reason, person),
         Decision::Wait(person) => {
-            plan.waits(&cause);
+            plan.waits(cause);
             if let Some(person) = person {
-                plan.settle(view, &cause, email, Some(person));
+                plan.settle(view, cause, email, Some(person));
             }
         }
         Decision::Seek => {
-            plan.waits(&cause);
+            plan.waits(cause);
             if let Cause::Invite(invite) = cause {
-                plan.unseen.push(Guest { invite, email: email.to_owned() });
+                plan.unseen.push(Guest { invite: invite.clone(), email: email.to_owned() });
             }
         }
         Decision::Act(action, person) => {
-            plan.waits(&cause);
+            plan.waits(cause);
             // A member is remembered before anything is done: if the manifest is deleted right after, the access that
             // was given must be known.
-            let if_held = person.clone().unwrap_or(if_held);
+            let if_held = person.clone().unwrap_or_else(if_held);
             if person.is_some() {
-                plan.settle(view, &cause, email, person);
+                plan.settle(view, cause, email, person);
             }
-            candidates.push(Candidate { cause, email: email.to_owned(), action, if_held });
+            candidates.push(Candidate { cause: cause.clone(), email: email.to_owned(), action, if_held });
         }
     }
 }
