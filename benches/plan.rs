@@ -41,12 +41,12 @@ fn measure(members: usize) {
     let now = Timestamp::from_second(1_700_000_000).unwrap();
     let circumstances = Circumstances { now, mail_allowed: true, roster_fresh: true };
     // What a first pass remembers of everybody.
-    let mut first = plan(&desired(&organization, &invites), &snapshot, &ledger, circumstances);
+    let mut first = plan(&desired(&organization, &invites, now), &snapshot, &ledger, circumstances);
     settle(&mut ledger, &mut first, &target());
     drop(first);
 
     let in_sync = median(|| {
-        let made = plan(&desired(&organization, &invites), &snapshot, &ledger, circumstances);
+        let made = plan(&desired(&organization, &invites, now), &snapshot, &ledger, circumstances);
         assert!(made.steps.is_empty() && made.is_done(), "not in sync");
     });
     let mut changed = invites;
@@ -54,7 +54,7 @@ fn measure(members: usize) {
         invite.spec.role = label_studio_operator::resources::InviteRole::Reviewer;
     }
     let to_change = median(|| {
-        let made = plan(&desired(&organization, &changed), &snapshot, &ledger, circumstances);
+        let made = plan(&desired(&organization, &changed, now), &snapshot, &ledger, circumstances);
         assert_eq!(made.steps.len(), members / 10);
     });
     let above = (resident("VmHWM") - roster) as f64 / 1024.0;

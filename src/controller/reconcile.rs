@@ -19,8 +19,8 @@ use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::Plan;
 use crate::engine::rounds::{self, Stop};
-use crate::resources::{APPROVE_ANNOTATION, Organization};
-use jiff::SignedDuration;
+use crate::resources::{APPROVE_ANNOTATION, Organization, seconds};
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +134,7 @@ async fn stages(
     gate: Preemption,
 ) -> Result<Next, Forgotten> {
     let waiting = hand_over(context, objects, ledger).await?;
-    let mut desired = desired(organization, objects.living());
+    let mut desired = desired(organization, objects.living(), seconds(Timestamp::now()));
     if let Some(target) = &ledger.target {
         desired.elsewhere = context.rivals.claimed(context, organization, target);
     }

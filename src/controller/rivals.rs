@@ -12,7 +12,8 @@ use crate::engine::desired::desired;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
 use crate::engine::rivals::{is_same_place, is_same_url, rank};
-use crate::resources::{Organization, Target};
+use crate::resources::{Organization, Target, seconds};
+use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -147,7 +148,7 @@ impl Rivals {
         let claims = rivals.flat_map(|rival| {
             let invites = context.invites_of(&key_of(rival));
             let living = invites.iter().filter(|invite| invite.metadata.deletion_timestamp.is_none());
-            desired(rival, living.map(AsRef::as_ref)).claimed().cloned().collect::<Vec<_>>()
+            desired(rival, living.map(AsRef::as_ref), seconds(Timestamp::now())).claimed().cloned().collect::<Vec<_>>()
         });
         claims.collect()
     }

@@ -5,7 +5,7 @@ use super::grants::{Claim, granted};
 use crate::label_studio::Role;
 use crate::resources::{
     DefaultRole, DeletionPolicy, Grant, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
-    RECONCILE_ANNOTATION, UserInvite, UserInviteStatus, folded, seconds,
+    RECONCILE_ANNOTATION, UserInvite, UserInviteSpec, UserInviteStatus, folded, seconds,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -50,6 +50,8 @@ pub struct Invite {
     pub role: InviteRole,
     /// When access ends, in whole seconds like the time that it is compared with.
     pub expires_at: Option<Timestamp>,
+    /// Whether it had ended when this was made: by that it is judged what the grants have to allow.
+    pub ended: bool,
     pub policy: DeletionPolicy,
     pub resend: Resend,
     /// Titles.
@@ -76,10 +78,15 @@ pub struct Resend {
 }
 
 /// `invites` may come in any order; those that are being deleted must be left out, since they claim nobody.
-pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item = &'a UserInvite>) -> Desired {
+/// Whose access has ended by `now` asks for no role any more.
+pub fn desired<'a>(
+    organization: &Organization,
+    invites: impl IntoIterator<Item = &'a UserInvite>,
+    now: Timestamp,
+) -> Desired {
     let mut objects: Vec<&UserInvite> = invites.into_iter().collect();
     objects.sort_by_key(|invite| (invite.foreign_namespace().is_some(), invite.creation_timestamp(), invite.key()));
-    let mut invites: Vec<Invite> = objects.into_iter().map(wanted).collect();
+    let mut invites: Vec<Invite> = objects.into_iter().map(|invite| wanted(invite, now)).collect();
     let grants = &organization.spec.grants;
     let mut claims = BTreeMap::new();
     let mut further: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -128,19 +135,21 @@ pub fn desired<'a>(organization: &Organization, invites: impl IntoIterator<Item 
     }
 }
 
-fn wanted(invite: &UserInvite) -> Invite {
+fn wanted(invite: &UserInvite, now: Timestamp) -> Invite {
     let spec = &invite.spec;
     let mut emails = BTreeMap::new();
     for email in &spec.emails {
         emails.entry(folded(email)).or_insert_with(|| email.clone());
     }
     let status = invite.status.as_ref();
+    let expires_at = expires_at(spec);
     Invite {
         name: invite.key(),
         namespace: invite.foreign_namespace().map(ToOwned::to_owned),
         generation: invite.metadata.generation,
         role: spec.role,
-        expires_at: spec.expires_at.as_ref().map(|at| seconds(at.0)),
+        expires_at,
+        ended: has_ended(expires_at, now),
         policy: spec.deletion_policy,
         workspaces: spec.workspaces.clone(),
         projects: spec.projects.clone(),
@@ -162,6 +171,21 @@ fn stored(status: &UserInviteStatus) -> BTreeSet<String> {
     status.users.iter().filter(|user| says_all(user)).map(|user| folded(&user.email)).collect()
 }
 
+fn expires_at(spec: &UserInviteSpec) -> Option<Timestamp> {
+    spec.expires_at.as_ref().map(|at| seconds(at.0))
+}
+
+fn has_ended(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    expires_at.is_some_and(|end| end <= now)
+}
+
+/// What a UserInvite asks for that is not part of any plan, since it is being deleted.
+pub fn claim_of(invite: &UserInvite, now: Timestamp) -> Claim<'_> {
+    let spec = &invite.spec;
+    let names_places = !(spec.workspaces.is_empty() && spec.projects.is_empty());
+    Claim::new(invite.foreign_namespace(), spec.role, has_ended(expires_at(spec), now), names_places)
+}
+
 pub fn wire_role(role: InviteRole) -> Role {
     match role {
         InviteRole::Administrator => Role::Administrator,
@@ -179,15 +203,18 @@ pub fn says_all(person: &Person) -> bool {
 }
 
 impl Invite {
-    /// What a grant has to allow, whether or not access has ended meanwhile.
+    /// What a grant has to allow.
     pub fn claim(&self) -> Claim<'_> {
-        let names_places = !(self.workspaces.is_empty() && self.projects.is_empty());
-        Claim { namespace: self.namespace.as_deref(), role: wire_role(self.role), names_places }
+        Claim::new(self.namespace.as_deref(), self.role, self.ended, self.names_places())
+    }
+
+    pub fn names_places(&self) -> bool {
+        !(self.workspaces.is_empty() && self.projects.is_empty())
     }
 
     /// Once access has ended, it is as if it had been written like that.
     pub fn role_at(&self, now: Timestamp) -> InviteRole {
-        if self.expires_at.is_some_and(|end| end <= now) { InviteRole::Deactivated } else { self.role }
+        if has_ended(self.expires_at, now) { InviteRole::Deactivated } else { self.role }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::desired::wire_role;
 use crate::label_studio::Role;
-use crate::resources::{Grant, GrantedRole, HeldReason, UserInvite, folded_domain};
+use crate::resources::{Grant, GrantedRole, HeldReason, InviteRole, folded_domain};
 
 /// Why a claim counts for nothing, or what stands above it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,10 +21,10 @@ pub struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    pub fn of(invite: &'a UserInvite) -> Self {
-        let spec = &invite.spec;
-        let names_places = !(spec.workspaces.is_empty() && spec.projects.is_empty());
-        Self { namespace: invite.foreign_namespace(), role: wire_role(spec.role), names_places }
+    /// Taking access away needs no higher grant because of what was declared until it `ended`, and shows nobody anything.
+    pub fn new(namespace: Option<&'a str>, role: InviteRole, ended: bool, names_places: bool) -> Self {
+        let role = if ended { InviteRole::Deactivated } else { role };
+        Self { namespace, role: wire_role(role), names_places: names_places && role != InviteRole::Deactivated }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The people of a UserInvite that is being deleted go to the Organization's list of departures, whole. Pure; decides
 //! neither whether nor when anybody leaves.
 
-use super::grants::{Claim, foreign_namespace, granted};
+use super::desired::claim_of;
+use super::grants::{ceiling, foreign_namespace, granted};
 use super::ledger::{InviteMemory, Ledger};
-use super::plan::must_depart;
+use super::plan::{is_refused, must_depart};
 use crate::resources::{DeletionPolicy, Departure, Grant, Person, PersonState, UserInvite, folded};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -31,20 +32,25 @@ fn is_of_this_target(ledger: &mut Ledger, name: &str) -> bool {
 /// Everybody whom this UserInvite ever reached, and whoever of those it may claim stands in a mark: a mail may be on its way
 /// to them.
 fn departure(invite: &UserInvite, ledger: &Ledger, grants: &[Grant], now: Timestamp) -> Departure {
-    let memory = ledger.invites.get(&invite.key());
+    let key = invite.key();
+    let memory = ledger.invites.get(&key);
+    // Once a grant is withdrawn nobody leaves by what it allowed, and it is asked for again when it is carried out.
+    let withdrawn =
+        |email: &str| foreign_namespace(&key).is_some_and(|namespace| ceiling(grants, namespace, email).is_err());
+    let departs = |email: &str, person: &Person| must_depart(person) && !(is_refused(person) && withdrawn(email));
     let mut users: Vec<Person> = memory
-        .map(|m| m.users.values().filter(|p| must_depart(p)).map(|p| Person::clone(p)).collect())
+        .map(|m| m.users.iter().filter(|(email, p)| departs(email, p)).map(|(_, p)| Person::clone(p)).collect())
         .unwrap_or_default();
     if let Some(mark) = &ledger.in_flight {
         let known: BTreeSet<String> = users.iter().map(|user| folded(&user.email)).collect();
         let addresses = invite.spec.emails.iter().map(|email| (folded(email), email));
-        let claim = Claim::of(invite);
+        let claim = claim_of(invite, now);
         let may_be_meant = |email: &String| {
             mark.emails.contains(email) && !known.contains(email) && granted(grants, &claim, email).is_ok()
         };
         for (email, typed) in addresses.filter(|(email, _)| may_be_meant(email)) {
             let remembers = |(name, other): (&String, &InviteMemory)| {
-                *name != invite.key() && other.users.get(&email).is_some_and(|person| must_depart(person))
+                *name != key && other.users.get(&email).is_some_and(|person| must_depart(person))
             };
             if ledger.invites.iter().any(remembers) {
                 continue;
@@ -57,7 +63,7 @@ fn departure(invite: &UserInvite, ledger: &Ledger, grants: &[Grant], now: Timest
     for user in &mut users {
         user.state = PersonState::Leaving;
     }
-    Departure { users, policy: invite.spec.deletion_policy, from: invite.key(), since: Time(now) }
+    Departure { users, policy: invite.spec.deletion_policy, from: key, since: Time(now) }
 }
 
 /// By folded address the first record stays, so that a crash between this and the finalizer records nobody twice; but the

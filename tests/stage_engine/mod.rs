@@ -21,7 +21,8 @@ use label_studio_operator::engine::observe::observe;
 use label_studio_operator::engine::rounds::{Pass, Stop, rounds};
 use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
 use label_studio_operator::resources::{
-    FINALIZER, HeldReason, Organization, OrganizationSpec, Person, PersonState, REINVITE_ANNOTATION, UserInvite, folded,
+    FINALIZER, HeldReason, Organization, OrganizationSpec, Person, PersonState, REINVITE_ANNOTATION, UserInvite,
+    folded, seconds,
 };
 use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Simulator, Switches};
 use scene::address;
@@ -261,7 +262,7 @@ async fn passes(
         {
             let mut pass = Pass {
                 client,
-                desired: &desired(&organization, &invites),
+                desired: &desired(&organization, &invites, seconds(Timestamp::now())),
                 approve: None,
                 snapshot: &mut snapshot,
                 ledger: &mut ledger,

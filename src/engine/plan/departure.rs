@@ -3,7 +3,7 @@
 
 use super::entry::{entry, held, settled_since};
 use super::grant::{effective_claimant, is_refused, policy};
-use super::person::wait_for_taker;
+use super::person::{never_acts, wait_for_taker};
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
@@ -72,14 +72,12 @@ fn taken_back(view: &View, taker: &Invite, email: &str, person: &Person, due: &m
 
 /// Whether the claim was ever effective: only then is there something to take back.
 pub fn must_depart(person: &Person) -> bool {
-    let never_effective = [
-        HeldReason::Conflict,
-        HeldReason::Owner,
-        HeldReason::Self_,
-        HeldReason::ServiceAccount,
-        HeldReason::ManagedByIdentityProvider,
-    ];
-    if is_refused(person) || never_effective.iter().any(|reason| person.is_held_for(*reason)) {
+    if is_refused(person) {
+        // Of a time when it was granted: whoever asks for too much since then has not made the access a lasting one. Whether
+        // the grant still reaches so far is asked when it is carried out.
+        return person.was_reached();
+    }
+    if person.is_held_for(HeldReason::Conflict) || never_acts(person) {
         return false;
     }
     person.may_have_been_mailed() || matches!(person.state, PersonState::Leaving | PersonState::Inviting)

@@ -57,7 +57,7 @@ pub fn policy(view: &View, from: &str, email: &str, person: &Person, declared: D
     if higher || (untold && highest != Role::Administrator) { DeletionPolicy::Retain } else { declared }
 }
 
-/// Held for what another namespace may not do: what stands in the entry is true of a time when it could.
+/// Held for what another namespace may not do, or not any more: what stands in the entry is true of a time when it could.
 pub fn is_refused(person: &Person) -> bool {
     REASONS.iter().any(|reason| person.is_held_for(*reason))
 }

@@ -19,7 +19,7 @@ mod view;
 
 pub use departure::must_depart;
 pub use entry::role_named;
-pub use grant::{claimant, effective_claimant};
+pub use grant::{claimant, effective_claimant, is_refused};
 pub use guard::removals_in_window;
 pub use step::{Action, Cause, Guest, Place, Places, Step};
 
@@ -138,7 +138,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         if invite.granted {
             plan.pending.insert(invite.name.clone(), 0);
         }
-        if let Some(end) = invite.expires_at.filter(|end| view.now() < *end) {
+        if let Some(end) = invite.expires_at.filter(|_| !invite.ended) {
             Plan::due_at(&mut plan.due, end);
         }
         let full = person::is_full(&view, invite);

@@ -4,7 +4,7 @@ use super::absent::unlisted;
 use super::entry::{entry, held, settled_since, wire_role};
 use super::grant::{out_of_reach, refusal};
 use super::invited::{expired_invitation, open_invitation};
-use super::places::{has_places, placed};
+use super::places::placed;
 use super::subject::Subject;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::{Invite, says_all};
@@ -117,6 +117,10 @@ fn without_effect(
         return (HeldReason::InviteUnconfirmed, own.clone());
     }
     let mut person = entry(own, typed, view.now());
+    if own.is_some_and(never_acts) {
+        // Seen, and nothing was done: else this would look like somebody to whom access was given.
+        person.user_id = None;
+    }
     if stored {
         // A copy here would come to life when the winner is long gone.
         person.user_id = None;
@@ -127,6 +131,13 @@ fn without_effect(
     }
     let Ungranted { reason, message } = why;
     (reason, settled_since(own, held(person, reason, message), view.now()))
+}
+
+/// Held for what the person is: the claim does nothing, whatever it asks for.
+pub fn never_acts(person: &Person) -> bool {
+    let reasons =
+        [HeldReason::Owner, HeldReason::Self_, HeldReason::ServiceAccount, HeldReason::ManagedByIdentityProvider];
+    reasons.iter().any(|reason| person.is_held_for(*reason))
 }
 
 /// Somebody with this address is in the roster.
@@ -193,7 +204,7 @@ fn listed_without_roles(subject: &Subject, member: &Member) -> Decision {
     let mut person = subject.entry();
     person.state = PersonState::Active;
     person.user_id = Some(member.user_id);
-    if has_places(subject.invite) {
+    if subject.invite.names_places() {
         let message = "spec.workspaces and spec.projects: the open-source edition has no invitations and no workspaces";
         return subject.ended(person, HeldReason::UnsupportedByEdition, message);
     }

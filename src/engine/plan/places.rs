@@ -26,7 +26,7 @@ pub struct Belonging {
 
 /// By name of the UserInvite: the same for each of its people.
 pub fn belonging<'a>(desired: &'a Desired, snapshot: &Snapshot, now: Timestamp) -> BTreeMap<&'a str, Belonging> {
-    let with_places = desired.invites.iter().filter(|invite| has_places(invite));
+    let with_places = desired.invites.iter().filter(|invite| invite.names_places());
     let needed = with_places.filter(|invite| invite.role_at(now) != InviteRole::Deactivated);
     let of = |invite: &'a Invite| {
         let mut belonging = Belonging::default();
@@ -43,10 +43,6 @@ pub fn belonging<'a>(desired: &'a Desired, snapshot: &Snapshot, now: Timestamp) 
         belonging
     };
     needed.map(|invite| (invite.name.as_str(), of(invite))).collect()
-}
-
-pub fn has_places(invite: &Invite) -> bool {
-    !invite.workspaces.is_empty() || !invite.projects.is_empty()
 }
 
 /// A member whose role is right.

@@ -207,6 +207,8 @@ fn after_a_grant_is_withdrawn_neither_dropping_nor_deleting_ends_an_access() {
         withdraw(&mut world);
         world.settle();
         give_up(&mut world, deletes);
+        assert!(world.ledger.departures.is_empty());
+        world.settle();
         grant(&mut world, "team", "Annotator");
         assert_nothing_happens(&mut world);
     }
@@ -375,4 +377,85 @@ fn a_mass_removal_of_another_namespace_does_not_hold_what_the_owner_means() {
     let plan = world.plan();
     assert_eq!(steps(&plan), ["person2@example.com: Annotator → Deactivated"]);
     assert_eq!((plan.sets.len(), plan.sets[0].who.len()), (1, 6), "the team's alone: {:?}", plan.sets);
+}
+
+/// More than the grant allows, so that all of it is refused.
+fn overstep(spec: &mut UserInviteSpec, by_role: bool) {
+    if by_role {
+        spec.role = InviteRole::Manager;
+    } else {
+        spec.workspaces = vec!["Secret".to_owned()];
+    }
+}
+
+#[test]
+fn who_asks_for_more_than_is_granted_and_then_gives_up_ends_the_access_that_was_given() {
+    for (by_role, deletes) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = managed();
+        world.edit("team", |spec| overstep(spec, by_role));
+        assert_eq!(world.settle().held_count(), 1);
+        assert_eq!(world.person("team/team", "ann@example.com").user_id, Some(70));
+        if deletes {
+            delete(&mut world, "team");
+        } else {
+            world.edit("team", |spec| spec.emails = vec!["x@example.com".to_owned()]);
+        }
+        assert_eq!(steps(&world.settle()), Vec::<String>::new(), "the grace");
+        world.later(60);
+        assert_eq!(steps(&world.plan()), ["ann@example.com: Annotator → Deactivated"], "{by_role} {deletes}");
+        // Unless she is above the grant by then, or it is gone.
+        world.change_member("ann@example.com", |m| m.role = Some(Role::Reviewer));
+        assert_eq!(steps(&world.plan()), Vec::<String>::new());
+        world.change_member("ann@example.com", |m| m.role = Some(Role::Annotator));
+        withdraw(&mut world);
+        assert_nothing_happens(&mut world);
+    }
+}
+
+#[test]
+fn who_asked_for_too_much_ends_nobodys_access_once_the_grant_is_withdrawn() {
+    let mut world = managed();
+    world.edit("team", |spec| overstep(spec, true));
+    world.settle();
+    withdraw(&mut world);
+    world.settle();
+    delete(&mut world, "team");
+    assert!(world.ledger.departures.is_empty());
+    assert_nothing_happens(&mut world);
+}
+
+#[test]
+fn whom_a_claim_never_reached_it_does_not_reach_by_asking_for_more() {
+    let mut world = World::in_sync();
+    grant(&mut world, "team", "Reviewer");
+    world.member(70, "ann@example.com", Role::Annotator);
+    world.change_member("ann@example.com", |m| m.role_source = Some("scim".to_owned()));
+    foreign(&mut world, "team", InviteRole::Reviewer, "ann@example.com", 1);
+    world.edit("team", |spec| spec.deletion_policy = DeletionPolicy::Remove);
+    assert_eq!(held(&world.settle()), only_held(HeldReason::ManagedByIdentityProvider, "ann@example.com"));
+    world.edit("team", |spec| overstep(spec, true));
+    assert_eq!(held(&world.settle()), only_held(HeldReason::RoleAboveGrant, "ann@example.com"));
+    delete(&mut world, "team");
+    assert!(world.ledger.departures.is_empty());
+    assert_nothing_happens(&mut world);
+}
+
+#[test]
+fn access_ends_in_time_whatever_role_is_declared_until_then() {
+    for by_role in [true, false] {
+        let mut world = managed();
+        let end = noon() + SignedDuration::from_hours(1);
+        world.edit("team", |spec| {
+            overstep(spec, by_role);
+            spec.expires_at = Some(Time(end));
+        });
+        let plan = world.settle();
+        assert_eq!((held(&plan).len(), plan.due), (1, Some(end)));
+        world.now = end;
+        let plan = world.settle();
+        assert_eq!((steps(&plan), held(&plan).len()), (vec!["ann@example.com: Annotator → Deactivated".to_owned()], 0));
+        // Not of somebody above the grant.
+        world.change_member("ann@example.com", |m| m.role = Some(Role::Reviewer));
+        assert_eq!(held(&world.settle()), only_held(HeldReason::RoleAboveGrant, "ann@example.com"));
+    }
 }

@@ -155,7 +155,7 @@ impl World {
 
     fn plan(&self) -> Plan {
         let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
-        let mut desired = desired(&self.organization, &self.invites);
+        let mut desired = desired(&self.organization, &self.invites, self.now);
         desired.elsewhere.extend(self.elsewhere.iter().cloned());
         plan(&desired, &self.snapshot(), &self.ledger, circumstances)
     }
@@ -166,7 +166,12 @@ impl World {
         outcome::settle(&mut self.ledger, &mut plan, &target());
         for invite in &mut self.invites {
             let name = invite.key();
-            let users = self.ledger.invites[&name].users.values().cloned().collect();
+            let users = self
+                .ledger
+                .invites
+                .get(&name)
+                .map(|memory| memory.users.values().cloned().collect())
+                .unwrap_or_default();
             let status = crate::resources::UserInviteStatus { users, ..Default::default() };
             invite.status = Some(status);
         }

@@ -19,7 +19,7 @@ fn annotate(world: &mut World, value: &str) -> Option<String> {
     let annotations = [(crate::resources::REINVITE_ANNOTATION.to_owned(), value.to_owned())];
     let name = world.invites[0].metadata.name.clone().unwrap();
     world.invites[0].metadata.annotations = Some(annotations.into());
-    release_reinvited(&desired(&world.organization, &world.invites), &mut world.ledger);
+    release_reinvited(&desired(&world.organization, &world.invites, world.now), &mut world.ledger);
     world.ledger.passing.unheeded.remove(&name)
 }
 
