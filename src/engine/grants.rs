@@ -3,7 +3,7 @@
 
 use super::desired::wire_role;
 use crate::label_studio::Role;
-use crate::resources::{Grant, GrantedRole, HeldReason, InviteRole, folded_domain};
+use crate::resources::{Grant, GrantedRole, HeldReason, InviteRole, folded_domain, is_one_address};
 
 /// Why a claim counts for nothing, or what stands above it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +36,13 @@ pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, U
         let message = format!("spec.grants of the Organization names no namespace {namespace:?}");
         return Err(Ungranted { reason: HeldReason::NotGranted, message });
     }
-    let domain = email.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
-    let highest =
-        granted.filter(|grant| covers(grant, domain)).map(|grant| role(grant.max_role)).max_by_key(Role::rank);
+    let one = email.rsplit_once('@').filter(|_| is_one_address(email));
+    let domain = one.map(|(_, domain)| domain).unwrap_or_default();
+    // What is no address has no domain that even a grant for all of them names.
+    let highest = granted
+        .filter(|grant| one.is_some() && covers(grant, domain))
+        .map(|grant| role(grant.max_role))
+        .max_by_key(Role::rank);
     highest.ok_or_else(|| {
         let message = format!("spec.grants of the Organization gives namespace {namespace:?} no address at {domain:?}");
         Ungranted { reason: HeldReason::DomainNotGranted, message }
@@ -139,6 +143,21 @@ mod tests {
         // Not a pattern.
         assert!(!annotates(&one("team-*"), Some("team-a")));
         assert!(!may(&one("*"), Some("team"), true) && may(&[], None, true), "workspaces are not another namespace's");
+    }
+
+    #[test]
+    fn an_address_that_could_be_two_is_granted_to_nobody() {
+        for domains in [serde_json::json!([]), serde_json::json!(["example.com"])] {
+            let grants = grants(serde_json::json!([
+                {"namespaces": ["team"], "maxRole": "Annotator", "emailDomains": domains}
+            ]));
+            for odd in
+                ["eve@evil.com\u{ff20}example.com", "eve@evil.com\u{ff0c}eve@example.com", "eve@evil.com@example.com"]
+            {
+                let judged = ceiling(&grants, "team", &crate::resources::folded(odd));
+                assert_eq!(judged.map_err(|ungranted| ungranted.reason), Err(HeldReason::DomainNotGranted), "{odd}");
+            }
+        }
     }
 
     #[test]

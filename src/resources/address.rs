@@ -16,11 +16,27 @@ pub fn folded(email: &str) -> String {
 /// The same for a domain alone.
 pub fn folded_domain(domain: &str) -> String {
     let lowered = domain.trim().to_lowercase();
-    match idna::domain_to_ascii_cow(lowered.as_bytes(), idna::AsciiDenyList::EMPTY) {
+    // Else a full-width `@` or comma, which is part of the domain as it is typed, would come out as one that separates.
+    match idna::domain_to_ascii_cow(lowered.as_bytes(), idna::AsciiDenyList::STD3) {
         Ok(ascii) => ascii.into_owned(),
         Err(_) => lowered,
     }
 }
+
+/// Whether nobody can take a folded address for another one, or for several: neither we, who ask grants for its domain, nor
+/// the server, which splits lists.
+pub fn is_one_address(folded: &str) -> bool {
+    let Some((local, domain)) = folded.split_once('@') else { return false };
+    let separates = |c: char| c.is_whitespace() || c.is_control() || SEPARATORS.contains(c);
+    !local.is_empty()
+        && !domain.is_empty()
+        && domain.is_ascii()
+        && !local.contains(separates)
+        && !domain.contains(separates)
+}
+
+/// And what becomes one of them where text is normalised (Unicode, NFKC).
+const SEPARATORS: &str = "@,;<>\"\u{ff20}\u{fe6b}\u{ff0c}\u{fe50}\u{fe10}\u{ff1b}\u{fe54}\u{fe14}\u{37e}\u{ff1c}\u{fe64}\u{ff1e}\u{fe65}\u{ff02}";
 
 /// A folded address with its domain as people write it, where that is another spelling.
 pub fn in_unicode(folded: &str) -> Option<String> {
@@ -50,6 +66,26 @@ mod tests {
         }
         assert_eq!(in_unicode("ann@xn--bcher-kva.example").as_deref(), Some("ann@bücher.example"));
         assert_eq!(in_unicode("ann@example.com"), None);
+    }
+
+    #[test]
+    fn what_could_be_taken_for_another_address_is_none() {
+        for one in ["ann@example.com", "ann+o'hara@Bücher.example", "änne@example.com", "ann@sub_domain.example.com"]
+        {
+            assert!(is_one_address(&folded(one)), "{one}");
+        }
+        for wide in
+            ["\u{ff20}", "\u{fe6b}", "\u{ff0c}", "\u{ff1b}", "\u{ff1c}", "\u{ff1e}", "\u{ff02}", "\u{3000}", "\u{37e}"]
+        {
+            for odd in [format!("eve@evil.com{wide}example.com"), format!("eve{wide}evil.com@example.com")] {
+                let once = folded(&odd);
+                assert!(!is_one_address(&once) && folded(&once) == once, "{odd:?} {once:?}");
+                assert!(once.rsplit_once('@').unwrap().0 != "eve@evil.com", "{once}");
+            }
+        }
+        for odd in ["", "@", "ann", "a@b@c", "a@", "@b.c", "a b@c.d", "a,b@c.d", "ann@\u{fffd}.example"] {
+            assert!(!is_one_address(&folded(odd)), "{odd:?}");
+        }
     }
 
     #[test]

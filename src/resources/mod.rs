@@ -8,7 +8,7 @@ mod reasons;
 mod status;
 mod user_invite;
 
-pub use address::{folded, folded_domain, in_unicode};
+pub use address::{folded, folded_domain, in_unicode, is_one_address};
 pub use organization::{
     Bootstrap, Credentials, DefaultRole, Grant, GrantedRole, Guards, IdentityProvider, InviteLink, KeyRef, Mode,
     Organization, OrganizationSpec, PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls,

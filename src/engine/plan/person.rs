@@ -10,7 +10,7 @@ use super::{Action, Decision, Plan, View};
 use crate::engine::desired::{Invite, says_all};
 use crate::engine::grants::Ungranted;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
-use crate::resources::{HeldReason, InviteRole, Person, PersonState, SAME_WISH};
+use crate::resources::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, is_one_address};
 use jiff::{SignedDuration, Timestamp};
 
 /// At most so many addresses wait for their departure in one UserInvite; new ones wait until there is room.
@@ -26,6 +26,9 @@ pub fn decide(
     due: &mut Option<Timestamp>,
 ) -> Decision {
     let own = view.ledger.person(&invite.name, email);
+    if !is_one_address(email) {
+        return no_address(view, own, email, typed);
+    }
     let winner = view.claimant(email).filter(|winner| winner.name != invite.name);
     // The winner's entry says all that there is to remember, and is safe.
     let keeps = |winner: &Invite| {
@@ -65,6 +68,14 @@ pub fn decide(
         None if email == view.snapshot.own_address => ourselves(&subject),
         None => unlisted(&subject),
     }
+}
+
+/// Never sent: the server could take it for another address, or for several and refuse those that go along.
+fn no_address(view: &View, own: Option<&Person>, email: &str, typed: &str) -> Decision {
+    let message = format!("is not one address as the server would read it, so it is not sent: correct {email}");
+    let mut person = held(entry(own, typed, view.now()), HeldReason::Failed, message);
+    person.state = PersonState::Failed;
+    Decision::Held(HeldReason::Failed, settled_since(own, person, view.now()))
 }
 
 /// The taker's entry is stored at the end of this pass, and then the one that it takes over from may go: in the next

@@ -459,3 +459,27 @@ fn access_ends_in_time_whatever_role_is_declared_until_then() {
         assert_eq!(held(&world.settle()), only_held(HeldReason::RoleAboveGrant, "ann@example.com"));
     }
 }
+
+#[test]
+fn what_is_no_address_once_its_domain_is_mapped_is_neither_granted_nor_sent() {
+    for odd in
+        ["eve@evil.com\u{ff20}example.com", "eve@evil.com\u{ff0c}eve@example.com", "eve\u{ff20}evil.com@example.com"]
+    {
+        let mut world = World::in_sync();
+        grant(&mut world, "team", "Annotator");
+        foreign(&mut world, "team", InviteRole::Annotator, odd, 1);
+        world.edit("annotators", |spec| {
+            spec.emails.extend([odd, "a@example.com", "z@example.com"].map(str::to_owned));
+        });
+        let plan = world.settle();
+        // The others go together.
+        assert_eq!(steps(&plan), ["invite 2 as Annotator: a@example.com, z@example.com"]);
+        let odd = crate::resources::folded(odd);
+        assert_eq!(held(&plan), vec![(HeldReason::Failed, vec![odd.clone(), odd.clone()])]);
+        for invite in ["annotators", "team/team"] {
+            let person = world.person(invite, &odd);
+            let message = person.message.as_deref().unwrap();
+            assert!(person.state == PersonState::Failed && message.contains(&odd), "{person:?}");
+        }
+    }
+}
