@@ -51,7 +51,7 @@ pub async fn introduce(
     enough: &AtomicBool,
 ) -> Result<(), Forgotten> {
     // Nothing is written where the target changed.
-    if desired.observes_only || first_mismatch(ledger, target).is_some() {
+    if desired.observes_only || first_mismatch(ledger, &desired.grants, target).is_some() {
         return Ok(());
     }
     let now = seconds(Timestamp::now());

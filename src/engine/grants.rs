@@ -30,8 +30,7 @@ impl<'a> Claim<'a> {
 
 /// The highest role that this namespace may give to the folded address, or take from it: by one grant that names both.
 pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, Ungranted> {
-    let names = |grant: &&Grant| grant.namespaces.iter().any(|named| named == "*" || named == namespace);
-    let mut granted = grants.iter().filter(names).peekable();
+    let mut granted = grants.iter().filter(|grant| names(grant, namespace)).peekable();
     if granted.peek().is_none() {
         let message = format!("spec.grants of the Organization names no namespace {namespace:?}");
         return Err(Ungranted { reason: HeldReason::NotGranted, message });
@@ -47,6 +46,15 @@ pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, U
         let message = format!("spec.grants of the Organization gives namespace {namespace:?} no address at {domain:?}");
         Ungranted { reason: HeldReason::DomainNotGranted, message }
     })
+}
+
+/// Whether any grant is for this namespace at all.
+pub fn is_named(grants: &[Grant], namespace: &str) -> bool {
+    grants.iter().any(|grant| names(grant, namespace))
+}
+
+fn names(grant: &Grant, namespace: &str) -> bool {
+    grant.namespaces.iter().any(|named| named == "*" || named == namespace)
 }
 
 /// Whether the folded address may be claimed like this. The Organization's own namespace may always.

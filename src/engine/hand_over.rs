@@ -5,6 +5,7 @@ use super::desired::claim_of;
 use super::grants::{ceiling, foreign_namespace, granted};
 use super::ledger::{InviteMemory, Ledger};
 use super::plan::{is_refused, must_depart};
+use super::target::counts;
 use crate::resources::{DeletionPolicy, Departure, Grant, Person, PersonState, UserInvite, folded};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -15,7 +16,7 @@ const MOST_BYTES: usize = 350_000;
 
 /// False: they do not fit into the list yet. Else the ledger is to be stored before the finalizer goes.
 pub fn hand_over(ledger: &mut Ledger, invite: &UserInvite, grants: &[Grant], now: Timestamp) -> bool {
-    if !is_of_this_target(ledger, &invite.key()) {
+    if !is_of_this_target(ledger, grants, &invite.key()) {
         return true;
     }
     let departure = departure(invite, ledger, grants, now);
@@ -23,9 +24,13 @@ pub fn hand_over(ledger: &mut Ledger, invite: &UserInvite, grants: &[Grant], now
 }
 
 /// People of another server are not to leave this one. A new Organization takes over the target of what it inherits, so
-/// that a server that turns out to be another is noticed.
-fn is_of_this_target(ledger: &mut Ledger, name: &str) -> bool {
-    let Some(remembered) = ledger.invites.get(name).and_then(|memory| memory.target.clone()) else { return true };
+/// that a server that turns out to be another is noticed; but not from whom it grants nothing.
+fn is_of_this_target(ledger: &mut Ledger, grants: &[Grant], name: &str) -> bool {
+    let Some(memory) = ledger.invites.get(name) else { return true };
+    let Some(remembered) = memory.target.clone() else { return true };
+    if !counts(grants, name, memory) {
+        return ledger.target.as_ref().is_some_and(|target| target.is_same(&remembered));
+    }
     ledger.target.get_or_insert_with(|| remembered.clone()).is_same(&remembered)
 }
 

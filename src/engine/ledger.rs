@@ -144,9 +144,17 @@ impl Ledger {
     /// What is remembered of an address outside of `invite`: in a departure, or in another UserInvite that had it.
     pub fn remembered_elsewhere(&self, invite: &str, email: &str) -> Option<&Person> {
         let departing = self.departures.iter().flat_map(|d| &d.users).filter(|u| folded(&u.email) == email);
-        let others = self.invites.iter().filter(|(name, _)| *name != invite);
+        let others = self.invites.iter().filter(|(name, memory)| *name != invite && self.is_of_this_target(memory));
         let dropped = others.filter_map(|(_, memory)| memory.users.get(email)).map(AsRef::as_ref);
         departing.chain(dropped).find(|person| person.may_have_been_mailed())
+    }
+
+    /// People of another server are nobody here.
+    pub fn is_of_this_target(&self, memory: &InviteMemory) -> bool {
+        match (&memory.target, &self.target) {
+            (Some(theirs), Some(ours)) => theirs.is_same(ours),
+            _ => true,
+        }
     }
 
     pub fn refusal(&self, email: &str, what: &str, now: Timestamp) -> Option<&Refusal> {

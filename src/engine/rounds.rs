@@ -157,7 +157,7 @@ async fn look_again<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<Snapshot,
 /// Is this the organization that is remembered, and does it show open invitations?
 fn recognize<M, G>(pass: &mut Pass<'_, M, G>) -> Result<(), TargetChanged> {
     let now = seconds(Timestamp::now());
-    settle_target(pass.ledger, &pass.snapshot.target, pass.approve, now)?;
+    settle_target(pass.ledger, &pass.desired.grants, &pass.snapshot.target, pass.approve, now)?;
     outcome::take_in_roster(pass.ledger, pass.snapshot);
     learn_visibility(pass.ledger, pass.snapshot);
     Ok(())

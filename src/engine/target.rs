@@ -1,8 +1,9 @@
 //! Whether the organization found is the one that is remembered. Nothing is written to a server that we did not
 //! mean: the organization's id, its birthday and the edition must fit, whatever the URL.
 
-use super::ledger::Ledger;
-use crate::resources::{Approval, InviteLinkStatus, Target};
+use super::grants::{ceiling, foreign_namespace, is_named};
+use super::ledger::{InviteMemory, Ledger};
+use crate::resources::{Approval, Grant, InviteLinkStatus, Target};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest as _, Sha256};
@@ -20,11 +21,12 @@ pub struct TargetChanged {
 /// was true of the old organization is forgotten; the same organization in another edition keeps its people.
 pub fn settle_target(
     ledger: &mut Ledger,
+    grants: &[Grant],
     found: &Target,
     approve: Option<&str>,
     now: Timestamp,
 ) -> Result<(), TargetChanged> {
-    while let Some(remembered) = first_mismatch(ledger, found) {
+    while let Some(remembered) = first_mismatch(ledger, grants, found) {
         let digest = digest(&remembered, found);
         let named = approve.map(str::trim) == Some(digest.as_str());
         let used_before = ledger.approval.as_ref().is_some_and(|approval| approval.digest == digest)
@@ -42,9 +44,20 @@ pub fn settle_target(
 }
 
 /// What is remembered of another organization than the one found.
-pub fn first_mismatch(ledger: &Ledger, found: &Target) -> Option<Target> {
-    let remembered = ledger.invites.values().filter_map(|memory| memory.target.as_ref());
-    ledger.target.iter().chain(remembered).find(|target| !target.is_same(found)).cloned()
+pub fn first_mismatch(ledger: &Ledger, grants: &[Grant], found: &Target) -> Option<Target> {
+    let strange = |memory: &&Target| !memory.is_same(found);
+    let counting = ledger.invites.iter().filter(|(key, memory)| {
+        memory.target.as_ref().is_some_and(|target| strange(&target)) && counts(grants, key, memory)
+    });
+    let remembered = counting.filter_map(|(_, memory)| memory.target.as_ref());
+    ledger.target.iter().chain(remembered).find(strange).cloned()
+}
+
+/// Whether what a UserInvite remembers may say which server this is: the Organization's own may, another namespace's where
+/// a grant still reaches somebody whom it remembers. The others' memory is kept for a time when one does again.
+pub fn counts(grants: &[Grant], key: &str, memory: &InviteMemory) -> bool {
+    let Some(namespace) = foreign_namespace(key) else { return true };
+    is_named(grants, namespace) && memory.users.keys().any(|email| ceiling(grants, namespace, email).is_ok())
 }
 
 fn forget(ledger: &mut Ledger, old: &Target, found: &Target) {
@@ -116,10 +129,10 @@ mod tests {
             ..InviteLinkStatus::default()
         };
         let mut ledger = Ledger { target: Some(target(1)), invite_link: Some(link.clone()), ..Ledger::default() };
-        settle_target(&mut ledger, &target(1), None, Timestamp::UNIX_EPOCH).unwrap();
+        settle_target(&mut ledger, &[], &target(1), None, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(ledger.invite_link, Some(link));
-        let changed = settle_target(&mut ledger, &target(2), None, Timestamp::UNIX_EPOCH).unwrap_err();
-        settle_target(&mut ledger, &target(2), Some(&changed.digest), Timestamp::UNIX_EPOCH).unwrap();
+        let changed = settle_target(&mut ledger, &[], &target(2), None, Timestamp::UNIX_EPOCH).unwrap_err();
+        settle_target(&mut ledger, &[], &target(2), Some(&changed.digest), Timestamp::UNIX_EPOCH).unwrap();
         let known = InviteLinkStatus { secret_name: "link".to_owned(), ..InviteLinkStatus::default() };
         assert_eq!(ledger.invite_link, Some(known));
     }

@@ -30,10 +30,11 @@ pub fn remembered<'a>(desired: &Desired, ledger: &'a Ledger) -> BTreeMap<String,
         let mut claimants = desired.claimants(email);
         claimants.next().is_some_and(|claimant| claimant.name == name) && claimants.next().is_none()
     };
-    let listed = ledger.invites.iter().flat_map(|(name, memory)| {
-        let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
-        others.map(move |(_, person)| (name.as_str(), person.as_ref()))
-    });
+    let listed =
+        ledger.invites.iter().filter(|(_, memory)| ledger.is_of_this_target(memory)).flat_map(|(name, memory)| {
+            let others = memory.users.iter().filter(move |(email, _)| !claims(name, email));
+            others.map(move |(_, person)| (name.as_str(), person.as_ref()))
+        });
     for (name, person) in departing.chain(listed).filter(|(_, person)| person.may_have_been_mailed()) {
         index.entry(folded(&person.email)).or_default().push((name, person));
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::hand_over::hand_over;
+use crate::engine::target::settle_target;
 
 /// Everybody at example.com, up to this role.
 fn grant(world: &mut World, namespace: &str, role: &str) {
@@ -482,4 +483,36 @@ fn what_is_no_address_once_its_domain_is_mapped_is_neither_granted_nor_sent() {
             assert!(person.state == PersonState::Failed && message.contains(&odd), "{person:?}");
         }
     }
+}
+
+fn another_target() -> Target {
+    Target { organization_id: 2, ..target() }
+}
+
+#[test]
+fn what_a_stranger_remembers_of_another_server_holds_up_nobody_and_makes_nobody_known_here() {
+    let mut world = managed();
+    withdraw(&mut world);
+    world.settle();
+    // The Organization was created anew, for another server.
+    world.ledger.target = None;
+    world.ledger.invites.retain(|name, _| name == "team/team");
+    settle_target(&mut world.ledger, &world.organization.spec.grants, &another_target(), None, noon()).unwrap();
+    assert_eq!(world.ledger.invites["team/team"].target, Some(target()), "not forgotten");
+    assert_eq!(world.ledger.target, Some(another_target()));
+    // Nobody of that server is known on this one.
+    let view = remembered(&desired(&world.organization, &world.invites, world.now), &world.ledger);
+    assert!(view.is_empty(), "{view:?}");
+    // Granted, its memory counts.
+    grant(&mut world, "team", "Annotator");
+    settle_target(&mut world.ledger, &world.organization.spec.grants, &another_target(), None, noon()).unwrap_err();
+}
+
+#[test]
+fn a_strangers_object_that_is_deleted_says_nothing_of_the_server() {
+    let mut world = managed();
+    withdraw(&mut world);
+    world.ledger.target = None;
+    delete(&mut world, "team");
+    assert!(world.ledger.target.is_none() && world.ledger.departures.is_empty());
 }
