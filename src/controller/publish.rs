@@ -176,11 +176,14 @@ fn situation<'a>(
     organization: &Organization,
     name: &'a str,
     view: &'a OrganizationView,
-    desired: &Desired,
+    desired: &'a Desired,
     invite: &str,
 ) -> InviteSituation<'a> {
     if organization.spec.suspend {
         return InviteSituation::Suspended(name);
+    }
+    if let Some(namespace) = desired.stranger(invite) {
+        return InviteSituation::NotGranted(namespace);
     }
     if let Some(changed) = view.target_changed {
         return InviteSituation::TargetChanged(name, changed);

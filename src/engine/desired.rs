@@ -1,7 +1,7 @@
 //! What the manifests ask for, in a form in which addresses can be compared: one claim per address.
 //! Pure; knows nothing of what is there.
 
-use super::grants::{Claim, granted};
+use super::grants::{Claim, granted, is_named};
 use crate::label_studio::Role;
 use crate::resources::{
     DefaultRole, DeletionPolicy, Grant, IdentityProvider, InviteRole, Mode, Organization, Person, PersonState,
@@ -61,11 +61,20 @@ pub struct Invite {
     pub emails: BTreeMap<String, String>,
     /// Whether our finalizer stands: then a status was written before, and none means that it was lost.
     pub finalized: bool,
-    /// Whether the grants allow it any of its addresses.
-    pub granted: bool,
+    pub allowed: Allowed,
     /// Addresses whose memory is known to be stored, not only planned.
     pub stored: BTreeSet<String>,
     pub reinvite: Option<String>,
+}
+
+/// How far the grants go for a UserInvite.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Allowed {
+    /// None names its namespace. It costs nothing: only what it remembers is looked at.
+    Nothing,
+    /// None of its addresses.
+    Nobody,
+    Somebody,
 }
 
 /// How an invitation goes on that nobody accepted in time.
@@ -86,14 +95,15 @@ pub fn desired<'a>(
 ) -> Desired {
     let mut objects: Vec<&UserInvite> = invites.into_iter().collect();
     objects.sort_by_key(|invite| (invite.foreign_namespace().is_some(), invite.creation_timestamp(), invite.key()));
-    let mut invites: Vec<Invite> = objects.into_iter().map(|invite| wanted(invite, now)).collect();
     let grants = &organization.spec.grants;
+    let mut invites: Vec<Invite> = objects.into_iter().map(|invite| wanted(invite, grants, now)).collect();
     let mut claims = BTreeMap::new();
     let mut further: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, invite) in invites.iter_mut().enumerate() {
         let claim = invite.claim();
         let mut may_act = claim.namespace.is_none();
-        for email in invite.emails.keys().filter(|email| granted(grants, &claim, email).is_ok()) {
+        let addresses = invite.emails.keys().filter(|_| invite.is_named());
+        for email in addresses.filter(|email| granted(grants, &claim, email).is_ok()) {
             may_act = true;
             if claims.contains_key(email) {
                 further.entry(email.clone()).or_default().push(index);
@@ -101,7 +111,9 @@ pub fn desired<'a>(
                 claims.insert(email.clone(), index);
             }
         }
-        invite.granted = may_act;
+        if may_act {
+            invite.allowed = Allowed::Somebody;
+        }
     }
     let reconcile = organization.annotations().get(RECONCILE_ANNOTATION).cloned();
     let generation = organization.metadata.generation;
@@ -135,13 +147,16 @@ pub fn desired<'a>(
     }
 }
 
-fn wanted(invite: &UserInvite, now: Timestamp) -> Invite {
+fn wanted(invite: &UserInvite, grants: &[Grant], now: Timestamp) -> Invite {
     let spec = &invite.spec;
     let mut emails = BTreeMap::new();
-    for email in &spec.emails {
+    let status = invite.status.as_ref();
+    let finalized = invite.finalizers().iter().any(|f| f == crate::resources::FINALIZER);
+    let named = invite.foreign_namespace().is_none_or(|namespace| is_named(grants, namespace));
+    let was_granted = finalized || status.is_some_and(|status| !status.users.is_empty());
+    for email in spec.emails.iter().filter(|_| named || was_granted) {
         emails.entry(folded(email)).or_insert_with(|| email.clone());
     }
-    let status = invite.status.as_ref();
     let expires_at = expires_at(spec);
     Invite {
         name: invite.key(),
@@ -160,8 +175,8 @@ fn wanted(invite: &UserInvite, now: Timestamp) -> Invite {
             most: spec.resend.max_attempts,
         },
         emails,
-        granted: true,
-        finalized: invite.finalizers().iter().any(|f| f == crate::resources::FINALIZER),
+        allowed: if named { Allowed::Nobody } else { Allowed::Nothing },
+        finalized,
         stored: status.map(stored).unwrap_or_default(),
         reinvite: invite.annotations().get(crate::resources::REINVITE_ANNOTATION).cloned(),
     }
@@ -208,6 +223,11 @@ impl Invite {
         Claim::new(self.namespace.as_deref(), self.role, self.ended, self.names_places())
     }
 
+    /// Whether any grant is for its namespace.
+    pub fn is_named(&self) -> bool {
+        self.allowed != Allowed::Nothing
+    }
+
     pub fn names_places(&self) -> bool {
         !(self.workspaces.is_empty() && self.projects.is_empty())
     }
@@ -240,7 +260,13 @@ impl Desired {
     /// Whether the grants allow this UserInvite anything at all.
     pub fn may_act(&self, invite: &UserInvite) -> bool {
         let known = self.names.get(&invite.key()).map(|index| &self.invites[*index]);
-        known.is_none_or(|known| known.granted)
+        known.is_none_or(|known| known.allowed == Allowed::Somebody)
+    }
+
+    /// The namespace of this UserInvite, if no grant names it.
+    pub fn stranger(&self, key: &str) -> Option<&str> {
+        let invite = self.names.get(key).map(|index| &self.invites[*index]).filter(|invite| !invite.is_named())?;
+        invite.namespace.as_deref()
     }
 
     /// Every folded address that a claim wins.

@@ -32,8 +32,7 @@ impl<'a> Claim<'a> {
 pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, Ungranted> {
     let mut granted = grants.iter().filter(|grant| names(grant, namespace)).peekable();
     if granted.peek().is_none() {
-        let message = format!("spec.grants of the Organization names no namespace {namespace:?}");
-        return Err(Ungranted { reason: HeldReason::NotGranted, message });
+        return Err(Ungranted { reason: HeldReason::NotGranted, message: names_none(namespace) });
     }
     let one = email.rsplit_once('@').filter(|_| is_one_address(email));
     let domain = one.map(|(_, domain)| domain).unwrap_or_default();
@@ -51,6 +50,11 @@ pub fn ceiling(grants: &[Grant], namespace: &str, email: &str) -> Result<Role, U
 /// Whether any grant is for this namespace at all.
 pub fn is_named(grants: &[Grant], namespace: &str) -> bool {
     grants.iter().any(|grant| names(grant, namespace))
+}
+
+/// What is told where none is.
+pub fn names_none(namespace: &str) -> String {
+    format!("spec.grants of the Organization names no namespace {namespace:?}")
 }
 
 fn names(grant: &Grant, namespace: &str) -> bool {

@@ -18,7 +18,7 @@ pub fn release_reinvited(desired: &Desired, ledger: &mut Ledger) {
         return;
     }
     let marked: BTreeSet<String> = ledger.in_flight.iter().flat_map(|mark| &mark.emails).cloned().collect();
-    for invite in &desired.invites {
+    for invite in desired.invites.iter().filter(|invite| invite.is_named()) {
         let memory = ledger.invites.entry(invite.name.clone()).or_default();
         let Some(value) = invite.reinvite.as_ref() else { continue };
         if memory.last_handled_reinvite.as_ref() == Some(value) {

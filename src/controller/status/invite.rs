@@ -1,6 +1,7 @@
 //! The status of a UserInvite.
 
 use super::{Verdict, conditions, number, reason_of, stalls};
+use crate::engine::grants::names_none;
 use crate::engine::ledger::InviteMemory;
 use crate::engine::target::TargetChanged;
 use crate::resources::{
@@ -21,6 +22,8 @@ pub enum InviteSituation<'a> {
     OrganizationNotReady(&'a str),
     Suspended(&'a str),
     TargetChanged(&'a str, &'a TargetChanged),
+    /// No grant names its namespace: nothing else is said of it, and nobody of it is looked at.
+    NotGranted(&'a str),
     /// So much is left to do; `observes`: and nobody will.
     Judged {
         pending: usize,
@@ -50,7 +53,10 @@ pub fn invite_status(
     let verdict = invite_verdict(situation, &users, ended);
     let known = match situation {
         InviteSituation::OrganizationMissing { .. } | InviteSituation::OrganizationNotReady(_) => false,
-        InviteSituation::Suspended(_) | InviteSituation::TargetChanged(..) | InviteSituation::DeparturesFull => true,
+        InviteSituation::Suspended(_)
+        | InviteSituation::TargetChanged(..)
+        | InviteSituation::NotGranted(_)
+        | InviteSituation::DeparturesFull => true,
         InviteSituation::Judged { .. } => !verdict.reconciling,
     };
     let accepted = accepted(&users, verdict.ready);
@@ -105,6 +111,13 @@ fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Opt
             reason: "TargetChanged",
             // The command is for whoever may write the Organization.
             message: changed.to_string().replace("<name>", name.rsplit('/').next().unwrap_or_default()),
+            reconciling: false,
+            stalled: true,
+        },
+        InviteSituation::NotGranted(namespace) => Verdict {
+            ready: false,
+            reason: HeldReason::NotGranted.as_str(),
+            message: names_none(namespace),
             reconciling: false,
             stalled: true,
         },

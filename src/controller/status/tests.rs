@@ -67,6 +67,21 @@ fn what_did_not_change_is_equal_and_keeps_its_times() {
 }
 
 #[test]
+fn of_a_namespace_that_no_grant_names_one_verdict_is_told_and_nobody_is_listed() {
+    let object = invite(1);
+    let status =
+        invite_status(&object, &InviteMemory::default(), &InviteSituation::NotGranted("team"), Some(1), noon());
+    let ready = status.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NotGranted"));
+    assert!(
+        ready.message.contains("\"team\"") && has(&status.conditions, "Stalled", "True"),
+        "{:?}",
+        status.conditions
+    );
+    assert!(status.users.is_empty() && status.target.is_none() && status.observed_generation == Some(1));
+}
+
+#[test]
 fn that_access_has_ended_is_told_once_it_has() {
     let mut object = invite(1);
     object.spec.expires_at = Some(Time(noon() + SignedDuration::from_millis(500)));

@@ -26,7 +26,7 @@ pub use step::{Action, Cause, Guest, Place, Places, Step};
 use view::{View, remembered};
 
 use super::approval;
-use super::desired::Desired;
+use super::desired::{Allowed, Desired};
 use super::ledger::Ledger;
 use super::snapshot::{Completeness, Snapshot};
 use crate::label_studio::Edition;
@@ -109,6 +109,17 @@ enum Decision {
     Held(HeldReason, Person),
 }
 
+impl Decision {
+    /// Of whom no grant names any more only what was done is remembered, and nobody waits for them.
+    fn of_a_stranger(self) -> Self {
+        match self {
+            Self::Held(_, person) if person.may_have_been_mailed() => Self::Settled(person),
+            Self::Held(..) => Self::Forget,
+            other => other,
+        }
+    }
+}
+
 /// A step before the guards have looked at it.
 struct Candidate {
     cause: Cause,
@@ -135,16 +146,18 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     }
     for invite in &desired.invites {
         // Whoever may do nothing does not become one whose memory has to fit this server.
-        if invite.granted {
+        if invite.allowed == Allowed::Somebody {
             plan.pending.insert(invite.name.clone(), 0);
         }
-        if let Some(end) = invite.expires_at.filter(|_| !invite.ended) {
+        if let Some(end) = invite.expires_at.filter(|_| !invite.ended && invite.is_named()) {
             Plan::due_at(&mut plan.due, end);
         }
         let full = person::is_full(&view, invite);
         let cause = Cause::Invite(invite.name.clone());
-        for (email, typed) in &invite.emails {
+        let known = |email: &str| ledger.person(&invite.name, email).is_some();
+        for (email, typed) in invite.emails.iter().filter(|(email, _)| invite.is_named() || known(email)) {
             let decision = person::decide(&view, invite, email, typed, full, &mut plan.due);
+            let decision = if invite.is_named() { decision } else { decision.of_a_stranger() };
             let if_held = || entry::entry(ledger.person(&invite.name, email), typed, view.now());
             sort_in(&view, &mut plan, &mut candidates, &cause, email, decision, if_held);
         }
