@@ -190,6 +190,49 @@ async fn a_team_whose_namespace_is_deleted_leaves_as_with_any_deletion() {
 }
 
 #[tokio::test]
+async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go_on() {
+    let (mut stage, home, team) = with_ada().await;
+    // The operator's right there, as its admin may delete it.
+    let binding = stage.kubectl(&["get", "rolebinding", "-o", "json"], "").await;
+    let mut binding: Value = serde_json::from_str::<Value>(&binding).unwrap()["items"][0].take();
+    let name = binding["metadata"]["name"].as_str().unwrap().to_owned();
+    binding["metadata"] = json!({"name": name});
+    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    let subject = &binding["subjects"][0];
+    let operator = ["namespace", "name"].map(|field| subject[field].as_str().unwrap()).join(":");
+    let operator = format!("--as=system:serviceaccount:{operator}");
+    let asks = ["auth", "can-i", "patch", "userinvites.labelstudio.rs", "--namespace", &team, &operator];
+    stage.until("the right is gone", async || stage.plane.kubectl().run(&asks, "").await.unwrap().ok().is_err()).await;
+    stage.kubectl(&["delete", "userinvite/people", "--wait=false"], "").await;
+    stage.apply(&invite(&home, "more", "Annotator", &["new@example.com"])).await;
+
+    stage.at(&home).apply(&Stage::invite("own", "Annotator", &["own@example.com"])).await;
+    stage.ready("userinvite/own", "True", "Reconciled").await;
+    stage.delete("userinvite/own").await;
+    stage.until("they are removed", async || stage.simulator.member("own@example.com").is_none()).await;
+    // Her departure is stored with the Organization, whatever becomes of the finalizer.
+    stage.until("Ada has left", async || role(&stage, "ada@example.com") == "DI").await;
+    let told = async || {
+        let events = stage.kubectl(&["get", "events.events.k8s.io", "-o", "json"], "").await;
+        let events: Value = serde_json::from_str(&events).unwrap();
+        let all = events["items"].as_array().unwrap().clone();
+        all.into_iter().filter(|event| event["reason"] == "UserInviteUnwritten").collect::<Vec<_>>()
+    };
+    stage.until("it is told", async || !told().await.is_empty()).await;
+    assert_eq!(stage.simulator.mails_to("new@example.com"), 0, "nobody is mailed whose memory cannot be stored");
+    // Somebody brings her back by hand: she is not taken away by the same deletion again.
+    stage.simulator.set_role_by_hand("ada@example.com", "AN").unwrap();
+
+    stage.at(&team).apply(&binding).await;
+    stage.ready("userinvite/more", "True", "Reconciled").await;
+    assert_eq!(stage.simulator.mails_to("new@example.com"), 1);
+    stage.until("the other is gone", async || stage.try_get("userinvite/people").await.is_err()).await;
+    pass(stage.at(&home), "1").await;
+    assert_eq!(role(&stage, "ada@example.com"), "AN");
+    stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
 async fn when_the_organization_goes_the_finalizers_of_other_namespaces_go() {
     let (mut stage, home, team) = with_ada().await;
     stage.at(&home).delete("organization/acme").await;

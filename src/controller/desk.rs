@@ -162,6 +162,9 @@ impl<'a> Desk<'a> {
             let (Some(object), Some(memory)) = (self.objects.invites.get(&name), ledger.invites.get(&name)) else {
                 continue;
             };
+            if self.objects.left_behind.waits(&name) {
+                continue;
+            }
             let status = self.so_far(object, memory);
             if !is_finalized(object) && memory.target.is_some() && self.desired.may_act(object) {
                 unfinalized.push(name.clone());

@@ -2,7 +2,7 @@
 //! deleting an Organization changes nothing in Label Studio. So do those that name one where the operator does not look.
 
 use super::Context;
-use super::objects::{Objects, is_finalized};
+use super::objects::{Objects, is_finalized, tolerated};
 use super::status::{InviteSituation, invite_status};
 use super::task::OrganizationKey;
 use crate::engine::ledger::{Ledger, Passing};
@@ -35,11 +35,12 @@ pub async fn without_organization(
         let memory = ledger.invites.get(&name).cloned().unwrap_or_default();
         waiting.push((name, invite_status(invite, &memory, &situation, invite.metadata.generation, now)));
     }
-    objects.put_invites(waiting).await?;
+    tolerated(objects.put_invites(waiting).await)?;
     // Out of sight the Organization may stand, and what was done for it is not undone by a look elsewhere: those that stay
     // keep their finalizer. Nobody could take in the people of those that go.
     let goes = |invite: &UserInvite| watched || invite.metadata.deletion_timestamp.is_some();
     let finalized = objects.invites.iter().filter(|(_, invite)| is_finalized(invite) && goes(invite));
+    let finalized = finalized.filter(|(name, _)| !objects.left_behind.waits(name));
     let finalized: Vec<String> = finalized.map(|(name, _)| name.clone()).collect();
     for name in &finalized {
         let Some(invite) = objects.invites.get(name) else { continue };
@@ -49,6 +50,6 @@ pub async fn without_organization(
             context.events.tell(&**invite, EventType::Normal, "Retained", &note).await;
         }
     }
-    objects.remove_finalizers(finalized).await?;
+    tolerated(objects.remove_finalizers(finalized).await)?;
     Ok(false)
 }

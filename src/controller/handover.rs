@@ -3,7 +3,7 @@
 //! decided later.
 
 use super::Context;
-use super::objects::Objects;
+use super::objects::{Objects, tolerated};
 use super::publish::remember;
 use super::status::{InviteSituation, invite_status};
 use crate::engine;
@@ -30,6 +30,11 @@ pub async fn hand_over(
     let mut done = Vec::new();
     for invite in dying {
         let name = invite.key();
+        if objects.left_behind.is_handed_over(&name) {
+            // Only the finalizer is left: its people may have come back by another hand since.
+            done.push(name);
+            continue;
+        }
         // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that.
         if stands && !observes && !engine::hand_over::hand_over(ledger, &invite, &grants, seconds(Timestamp::now())) {
             waiting.push(name);
@@ -42,7 +47,7 @@ pub async fn hand_over(
         remember(objects, ledger).await?;
     } else {
         for name in &done {
-            if let Some(invite) = objects.invites.get(name) {
+            if let Some(invite) = objects.invites.get(name).filter(|_| !objects.left_behind.waits(name)) {
                 let note = "its Organization is gone or going: nobody's access was changed";
                 context.events.tell(&**invite, EventType::Normal, "Retained", note).await;
             }
@@ -52,7 +57,12 @@ pub async fn hand_over(
     for name in &done {
         ledger.invites.remove(name);
     }
-    objects.remove_finalizers(done).await?;
+    tolerated(objects.remove_finalizers(done.clone()).await)?;
+    if stands {
+        for name in &done {
+            objects.left_behind.handed_over(name);
+        }
+    }
     Ok(waiting)
 }
 
@@ -66,5 +76,5 @@ async fn say_full(objects: &mut Objects, ledger: &Ledger, waiting: &[String]) ->
         ))
     });
     let statuses = statuses.collect();
-    objects.put_invites(statuses).await
+    tolerated(objects.put_invites(statuses).await)
 }

@@ -10,6 +10,7 @@ mod farewell;
 mod gate;
 mod handover;
 mod invite_link;
+mod left_behind;
 mod link_secret;
 mod objects;
 mod publish;

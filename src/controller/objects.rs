@@ -2,7 +2,9 @@
 //! The only place that writes them: status whole, by PUT with resourceVersion, and the finalizer. Never a spec.
 
 use super::Context;
+use super::left_behind::LeftBehind;
 use super::task::OrganizationKey;
+use crate::engine::grants::foreign_namespace;
 use crate::engine::memory::Forgotten;
 use crate::resources::{FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
 use futures::StreamExt as _;
@@ -31,11 +33,19 @@ pub struct Objects {
     pub invites: BTreeMap<String, Arc<UserInvite>>,
     /// Written by us; the cache may not hold them yet.
     written: BTreeSet<String>,
+    pub left_behind: LeftBehind,
 }
 
 impl Objects {
     pub fn new(kube: kube::Client, key: OrganizationKey) -> Self {
-        Self { kube, key, organization: None, invites: BTreeMap::new(), written: BTreeSet::new() }
+        Self {
+            kube,
+            key,
+            organization: None,
+            invites: BTreeMap::new(),
+            written: BTreeSet::new(),
+            left_behind: LeftBehind::default(),
+        }
     }
 
     /// Takes in what the cache holds, unless we have written something newer ourselves.
@@ -71,6 +81,12 @@ impl Objects {
         });
     }
 
+    /// Begins a pass: decides which of those that could not be written are tried again; `at_once`: all.
+    pub fn begin(&mut self, at_once: bool) {
+        let Self { invites, left_behind, .. } = self;
+        left_behind.begin(|name| invites.get(name).map(AsRef::as_ref), at_once);
+    }
+
     /// UserInvites that are not being deleted.
     pub fn living(&self) -> impl Iterator<Item = &UserInvite> {
         self.invites.values().map(AsRef::as_ref).filter(|invite| invite.metadata.deletion_timestamp.is_none())
@@ -103,20 +119,27 @@ impl Objects {
             }
             Err(error) => {
                 self.reread_organization().await;
-                Err(error)
+                Err(match error {
+                    // Without it nothing goes on.
+                    Forgotten::LeftBehind { object, reason } => Forgotten::Unwritten { object, reason },
+                    error => error,
+                })
             }
         }
     }
 
-    /// Several statuses at once, a few in flight. The first failure is told; the others are tried all the same.
+    /// Several statuses at once, a few in flight. The others are tried all the same when one fails; see [`tolerated`].
     pub async fn put_invites(&mut self, statuses: Vec<(String, UserInviteStatus)>) -> Result<(), Forgotten> {
         let changed = statuses.into_iter().filter_map(|(name, status)| {
             let known = self.invites.get(&name)?.clone();
             (known.status.as_ref() != Some(&status)).then_some((name, known, status))
         });
-        let kube = &self.kube;
+        let Self { kube, left_behind, .. } = &*self;
         let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
             .map(|(name, known, status)| async move {
+                if left_behind.waits(&name) {
+                    return (name, Err(waits(&known)));
+                }
                 let (api, set) = (api_of(kube, &known), |object: &mut UserInvite| object.status = Some(status.clone()));
                 let put = put_status(&api, &known, set, |o| o.status.as_ref(), TRIES).await;
                 (name, put)
@@ -189,9 +212,12 @@ impl Objects {
                 patches.push((name, known.clone(), finalizers));
             }
         }
-        let (kube, change) = (&self.kube, &change);
+        let (Self { kube, left_behind, .. }, change) = (&*self, &change);
         let written: Vec<_> = futures::stream::iter(patches)
             .map(|(name, known, finalizers)| async move {
+                if left_behind.waits(&name) {
+                    return (name, Err(waits(&known)));
+                }
                 let written = patch_finalizers(&api_of(kube, &known), &known, finalizers, change).await;
                 (name, written)
             })
@@ -202,17 +228,29 @@ impl Objects {
     }
 
     fn take_in(&mut self, written: Vec<(String, Result<UserInvite, Forgotten>)>) -> Result<(), Forgotten> {
-        let mut end = Ok(());
+        let (mut end, mut behind) = (Ok(()), Ok(()));
         for (name, result) in written {
-            match result {
+            let error = match result {
                 Ok(object) => {
                     self.written.insert(name.clone());
                     self.invites.insert(name, Arc::new(object));
+                    continue;
                 }
-                Err(error) => end = Err(error),
+                Err(error) => error,
+            };
+            let refused = matches!(error, Forgotten::LeftBehind { .. });
+            // Who changes objects in another namespace stops nobody here.
+            let alone = refused || (matches!(error, Forgotten::Changed(_)) && foreign_namespace(&name).is_some());
+            let Some(invite) = self.invites.get(&name).filter(|_| alone) else {
+                end = Err(error);
+                continue;
+            };
+            if !self.left_behind.waits(&name) {
+                self.left_behind.failed(&name, invite, refused, &error.to_string());
             }
+            behind = Err(Forgotten::LeftBehind { object: name_of(&**invite), reason: error.to_string() });
         }
-        end
+        end.and(behind)
     }
 
     /// After a conflict the object is read live, so that the next plan does not stand on a stale cache.
@@ -221,6 +259,14 @@ impl Objects {
         if let Ok(Some(live)) = api.get_opt(&self.key.name).await {
             self.organization = Some(Arc::new(live));
         }
+    }
+}
+
+/// What is written for its own sake and guards no act: those that are left behind keep nobody waiting.
+pub fn tolerated(written: Result<(), Forgotten>) -> Result<(), Forgotten> {
+    match written {
+        Err(Forgotten::LeftBehind { .. }) => Ok(()),
+        other => other,
     }
 }
 
@@ -314,7 +360,20 @@ fn unwritten<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> 
     if is_gone(error) {
         return Forgotten::Changed(name_of(object));
     }
-    Forgotten::Unwritten { object: name_of(object), reason: error.to_string() }
+    let (object, reason) = (name_of(object), error.to_string());
+    if is_refusal(error) {
+        return Forgotten::LeftBehind { object, reason };
+    }
+    Forgotten::Unwritten { object, reason }
+}
+
+fn waits(invite: &UserInvite) -> Forgotten {
+    Forgotten::LeftBehind { object: name_of(invite), reason: "it could not be written before".to_owned() }
+}
+
+/// An answer about this object, not about us or the API server.
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 405 | 413 | 422))
 }
 
 fn name_of<K: Resource<DynamicType = ()>>(object: &K) -> String {

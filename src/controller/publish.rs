@@ -1,7 +1,7 @@
 //! The status of everybody: the first one, and what became of it after a pass. Changed objects only; the Organization last.
 
 use super::Context;
-use super::objects::{Objects, is_finalized};
+use super::objects::{Objects, is_finalized, tolerated};
 use super::status::{InviteSituation, OrganizationView, invite_status, organization_status};
 use super::tell::{tell_invites, tell_organization};
 use crate::engine::apply::Gate;
@@ -59,6 +59,7 @@ pub async fn introduce(
     let situation = InviteSituation::Judged { pending: 1, observes: false };
     let unseen = objects.living().filter(|invite| {
         !is_finalized(invite)
+            && !objects.left_behind.waits(&invite.key())
             && desired.may_act(invite)
             && ledger.invites.get(&invite.key()).is_none_or(|m| m.target.is_none())
     });
@@ -73,8 +74,9 @@ pub async fn introduce(
             Some((name.clone(), status))
         });
         let first = first.collect();
-        objects.put_invites(first).await?;
-        objects.add_finalizers(names).await?;
+        tolerated(objects.put_invites(first).await)?;
+        // In this order: whose status could not be written gets no finalizer.
+        tolerated(objects.add_finalizers(names).await)?;
     }
     Ok(())
 }
@@ -124,7 +126,8 @@ pub async fn publish_people(
     let abroad = format!("{}/{name}", organization.namespace().unwrap_or_default());
     let mut wrote = false;
     // A few at a time, since the statuses of ten thousand people are large.
-    for names in in_parts(objects.living().map(UserInvite::key), PART) {
+    let written = objects.living().map(UserInvite::key).filter(|name| !objects.left_behind.waits(name));
+    for names in in_parts(written, PART) {
         if wrote && !gate.is_open() {
             return Ok(Told::Part);
         }
@@ -147,8 +150,8 @@ pub async fn publish_people(
         }
         wrote |= !statuses.is_empty() || !unfinalized.is_empty();
         tell_invites(context, objects, &statuses).await;
-        objects.put_invites(statuses).await?;
-        objects.add_finalizers(unfinalized).await?;
+        tolerated(objects.put_invites(statuses).await)?;
+        tolerated(objects.add_finalizers(unfinalized).await)?;
     }
     Ok(Told::Everything)
 }

@@ -13,6 +13,7 @@ use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::task::{OrganizationKey, stopped};
+use super::tell::tell_left_behind;
 use super::{Context, connect, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
@@ -53,6 +54,15 @@ impl Next {
             Told::Part => Self::After(Duration::ZERO),
         }
     }
+
+    /// At the latest then, if that is said.
+    fn within(self, latest: Option<Duration>) -> Self {
+        match (self, latest) {
+            (Self::After(duration), Some(latest)) => Self::After(duration.min(latest)),
+            (Self::WhenWoken, Some(latest)) => Self::After(latest),
+            (next, _) => next,
+        }
+    }
 }
 
 /// What a task keeps from pass to pass. Losing it costs a read of the roster.
@@ -90,12 +100,22 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     let key = state.key.clone();
     let mut objects = state.objects.take().unwrap_or_else(|| Objects::new(context.kube.clone(), key.clone()));
     objects.refresh(context);
+    objects.begin(objects.organization.as_ref().is_some_and(|organization| asks_for_a_pass(organization).is_some()));
     let ended = attempt(context, state, &mut objects, woken, seen).await;
+    if ended.is_ok() {
+        objects.left_behind.end();
+    }
+    tell_left_behind(context, &mut objects).await;
+    let again = objects.left_behind.next();
     state.objects = Some(objects);
     match ended {
         Ok(next) => {
             state.conflicts = 0;
-            next
+            next.within(again)
+        }
+        Err(forgotten @ Forgotten::LeftBehind { .. }) => {
+            tracing::warn!(organization = %key, error = %forgotten, "planned anew without it");
+            Next::After(Duration::ZERO)
         }
         Err(forgotten) => {
             // Somebody else wrote, or the API server does not answer: what stands is read again.
@@ -138,6 +158,7 @@ async fn stages(
     if let Some(target) = &ledger.target {
         desired.elsewhere = context.rivals.claimed(context, organization, target);
     }
+    desired.left_behind = objects.left_behind.names();
     let desired = &desired;
     if organization.spec.suspend {
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;
@@ -174,7 +195,7 @@ impl Pass<'_> {
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         };
         let rivals = &self.context.rivals;
-        let asked = self.asks_for_a_pass();
+        let asked = asks_for_a_pass(self.organization);
         let mut stop = self.context.stop.clone();
         let observed = tokio::select! {
             biased;
@@ -281,11 +302,11 @@ impl Pass<'_> {
         let told = self.tell_problem(state, objects, ledger, &problem).await?;
         Ok(Next::After(state.session.block(self.organization, problem)).once(told))
     }
+}
 
-    /// The value of the annotation `labelstudio.rs/reconcile`, if it was not handled yet.
-    fn asks_for_a_pass(&self) -> Option<&String> {
-        let asked = self.organization.annotations().get(crate::resources::RECONCILE_ANNOTATION);
-        let handled = self.organization.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_ref());
-        asked.filter(|_| asked != handled)
-    }
+/// The value of the annotation `labelstudio.rs/reconcile`, if it was not handled yet.
+fn asks_for_a_pass(organization: &Organization) -> Option<&String> {
+    let asked = organization.annotations().get(crate::resources::RECONCILE_ANNOTATION);
+    let handled = organization.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_ref());
+    asked.filter(|_| asked != handled)
 }

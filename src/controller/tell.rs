@@ -58,6 +58,18 @@ pub async fn tell_approval(context: &Context, objects: &Objects, before: Option<
     context.events.tell(&**organization, EventType::Normal, "Approved", &note).await;
 }
 
+/// UserInvites that cannot be written, each once while it lasts.
+pub async fn tell_left_behind(context: &Context, objects: &mut Objects) {
+    let untold = objects.left_behind.take_untold();
+    let (Some(organization), Some(_)) = (objects.organization.as_ref(), untold.first()) else { return };
+    let more = untold.len().saturating_sub(3);
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let named: Vec<&str> = untold.iter().take(3).map(String::as_str).collect();
+    let note =
+        format!("nothing is done for the people of UserInvites that cannot be written: {}{rest}", named.join("; "));
+    context.events.tell(&**organization, EventType::Warning, "UserInviteUnwritten", &note).await;
+}
+
 /// Seats that were freed sooner than the vendor's old rule of seven days; told once.
 pub async fn tell_freed_early(context: &Context, objects: &Objects, freed: &BTreeSet<String>) {
     let (Some(organization), Some(_)) = (objects.organization.as_ref(), freed.first()) else { return };

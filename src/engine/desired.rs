@@ -36,6 +36,8 @@ pub struct Desired {
     further: BTreeMap<String, Vec<usize>>,
     /// Folded addresses that UserInvites of another Organization for the same server claim.
     pub elsewhere: BTreeSet<String>,
+    /// Names of UserInvites whose memory cannot be stored now: they claim as ever, and nothing is done for their people.
+    pub left_behind: BTreeSet<String>,
     /// Name of the UserInvite → index.
     names: BTreeMap<String, usize>,
 }
@@ -144,6 +146,7 @@ pub fn desired<'a>(
         claims,
         further,
         elsewhere: BTreeSet::new(),
+        left_behind: BTreeSet::new(),
     }
 }
 

@@ -52,4 +52,7 @@ pub enum Forgotten {
     Changed(String),
     #[error("cannot write the status of {object}: {reason}")]
     Unwritten { object: String, reason: String },
+    /// This one object cannot be written; the next plan does without it.
+    #[error("cannot write {object}: {reason}")]
+    LeftBehind { object: String, reason: String },
 }

@@ -9,7 +9,7 @@ use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
 use super::observe::{Unobserved, beside, confirm, observe_roster};
 use super::outcome;
-use super::plan::{Action, Circumstances, Guest, Plan, claimant, plan};
+use super::plan::{Action, Cause, Circumstances, Guest, Plan, claimant, plan};
 use super::reinvite::release_reinvited;
 use super::seek::{greet, seek};
 use super::snapshot::Snapshot;
@@ -17,8 +17,9 @@ use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
 use super::workspaces::read_workspaces;
 use crate::label_studio::{Boottime, Client, Edition, Error, Role};
-use crate::resources::{HeldReason, seconds};
+use crate::resources::{Departure, HeldReason, folded, seconds};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -191,9 +192,27 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
     if !observes && use_approval(pass.ledger, pass.approve, &made.sets, circumstances.now) {
         made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
     }
+    leave_behind(&mut made, &pass.desired.left_behind);
     strike(pass.ledger, made.approved.take());
     outcome::settle(pass.ledger, &mut made, &pass.snapshot.target);
     made
+}
+
+/// Nothing is done for people whose memory cannot be stored first.
+fn leave_behind(made: &mut Plan, left: &BTreeSet<String>) {
+    if left.is_empty() {
+        return;
+    }
+    let is_left = |guest: &Guest| left.contains(&guest.invite);
+    made.unseen.retain(|guest| !is_left(guest));
+    made.steps.retain_mut(|step| {
+        if let Action::Invite { guests, .. } = &mut step.action {
+            guests.retain(|guest| !is_left(guest));
+            return !guests.is_empty();
+        }
+        let guest_is_left = step.action.guests().iter().any(is_left);
+        !guest_is_left && !matches!(&step.cause, Cause::Invite(name) if left.contains(name))
+    });
 }
 
 fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {
@@ -262,6 +281,11 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
         // Whom nobody claims any more still stands in the memory of the UserInvite that had them.
         .chain(pass.ledger.passing.unstored.keys().cloned().map(|(invite, email)| Guest { invite, email }))
         .collect();
+    let (behind, guests): (Vec<Guest>, Vec<Guest>) =
+        guests.into_iter().partition(|guest| pass.desired.left_behind.contains(&guest.invite));
+    for guest in behind {
+        keep_for_later(pass, &guest);
+    }
     // Made before any plan of this pass: what is left for these UserInvites nobody knows yet.
     pass.memory.begin(&Plan::default());
     pass.memory.record(pass.ledger, &guests).await?;
@@ -269,4 +293,24 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
     pass.ledger.in_flight = None;
     pass.ledger.passing.mark = None;
     Ok(())
+}
+
+/// What became of a mail whose UserInvite cannot be written now: the Organization remembers it, as of somebody who is to
+/// leave, until the claim that stands has it stored. So the mark stands in nobody's way.
+fn keep_for_later<M, G>(pass: &mut Pass<'_, M, G>, guest: &Guest) {
+    let Guest { invite, email } = guest;
+    let listed = pass.ledger.departures.iter().flat_map(|departure| &departure.users);
+    if listed.into_iter().any(|person| folded(&person.email) == *email) {
+        return;
+    }
+    let person = pass.ledger.person(invite, email).filter(|person| person.may_have_been_mailed()).cloned();
+    let from = pass.desired.invites.iter().find(|known| known.name == *invite);
+    if let (Some(person), Some(from)) = (person, from) {
+        pass.ledger.departures.push(Departure {
+            users: vec![person],
+            policy: from.policy,
+            from: invite.clone(),
+            since: Time(seconds(Timestamp::now())),
+        });
+    }
 }

@@ -1,0 +1,141 @@
+//! UserInvites that cannot be written while the others can: a right in their namespace is missing, or they are gone and no
+//! watch has told. They are left behind: nothing is done for their people and nothing waits for them, until a write that is
+//! tried now and then succeeds.
+
+use crate::resources::UserInvite;
+use kube::ResourceExt as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// When a write is tried again at first; each time it fails, later by half.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Somebody else writes now and then, or the cache is behind: that is told only once it lasts.
+const WORTH_TELLING: u32 = 3;
+
+#[derive(Default)]
+pub struct LeftBehind {
+    known: BTreeMap<String, Failed>,
+    /// Not yet told, each once while it lasts.
+    untold: Vec<String>,
+    /// Since when what is due may be tried.
+    begun: Option<Instant>,
+}
+
+struct Failed {
+    version: (Option<String>, Option<String>),
+    until: Instant,
+    tries: u32,
+    told: bool,
+    /// It is being deleted and its people are stored in the Organization's list: only the finalizer is left to do.
+    handed_over: bool,
+}
+
+impl LeftBehind {
+    /// At the begin of a pass: what is gone is forgotten, and what changed or waited long enough is tried.
+    pub fn begin<'a>(&mut self, find: impl Fn(&str) -> Option<&'a UserInvite>, at_once: bool) {
+        let now = Instant::now();
+        self.begun = Some(now);
+        self.known.retain(|name, failed| {
+            let Some(invite) = find(name).filter(|invite| invite.uid() == failed.version.0) else { return false };
+            if at_once || version(invite) != failed.version {
+                failed.until = now;
+            }
+            true
+        });
+    }
+
+    /// At the end of a pass that came to its end: what was due and did not fail again is well.
+    pub fn end(&mut self) {
+        if let Some(begun) = self.begun {
+            self.known.retain(|_, failed| failed.until > begun);
+        }
+    }
+
+    pub fn failed(&mut self, name: &str, invite: &UserInvite, refused: bool, why: &str) {
+        let now = Instant::now();
+        let failed = self.known.entry(name.to_owned()).or_insert_with(|| Failed {
+            version: version(invite),
+            until: now,
+            tries: 0,
+            told: false,
+            handed_over: false,
+        });
+        failed.version = version(invite);
+        failed.until = now + FIRST_PAUSE.saturating_mul(1 << failed.tries.min(10)).min(LONGEST_PAUSE);
+        failed.tries += 1;
+        tracing::warn!(userinvite = name, error = why, "left behind: it cannot be written");
+        if !failed.told && (refused || failed.tries >= WORTH_TELLING) {
+            failed.told = true;
+            self.untold.push(format!("{name}: {why}"));
+        }
+    }
+
+    /// Not to be tried in this pass.
+    pub fn waits(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|failed| self.begun.is_none_or(|begun| failed.until > begun))
+    }
+
+    pub fn names(&self) -> BTreeSet<String> {
+        self.known.keys().filter(|name| self.waits(name)).cloned().collect()
+    }
+
+    pub fn is_handed_over(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|failed| failed.handed_over)
+    }
+
+    pub fn handed_over(&mut self, name: &str) {
+        if let Some(failed) = self.known.get_mut(name) {
+            failed.handed_over = true;
+        }
+    }
+
+    pub fn take_untold(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// When the next one is to be tried.
+    pub fn next(&self) -> Option<Duration> {
+        self.known.values().map(|failed| failed.until.saturating_duration_since(Instant::now())).min()
+    }
+}
+
+fn version(invite: &UserInvite) -> (Option<String>, Option<String>) {
+    (invite.uid(), invite.resource_version())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invite(version: &str) -> UserInvite {
+        let spec =
+            serde_json::json!({"organizationRef": {"name": "acme"}, "emails": ["a@example.com"], "role": "Annotator"});
+        let mut invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
+        invite.metadata.uid = Some("1".to_owned());
+        invite.metadata.resource_version = Some(version.to_owned());
+        invite
+    }
+
+    #[test]
+    fn it_waits_longer_each_time_until_it_changes_and_is_told_once() {
+        let mut left = LeftBehind::default();
+        let mut longest = Duration::ZERO;
+        for _ in 0..4 {
+            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), true);
+            assert!(!left.waits("t/people"));
+            left.failed("t/people", &invite("1"), true, "no right");
+            left.end();
+            assert!(left.waits("t/people") && left.next() > Some(longest));
+            longest = left.next().unwrap();
+        }
+        assert_eq!(left.take_untold(), ["t/people: no right"]);
+        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), false);
+        assert!(left.waits("t/people"));
+        left.begin(|_| Some(Box::leak(Box::new(invite("2")))), false);
+        assert!(!left.waits("t/people"));
+        left.end();
+        assert!(left.next().is_none(), "it did not fail again");
+    }
+}
