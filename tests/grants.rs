@@ -63,6 +63,21 @@ fn role(stage: &Stage, email: &str) -> String {
     stage.simulator.member(email).map_or("gone".to_owned(), |member| member.role)
 }
 
+/// The operator's right where the stage is, as its admin may delete it: its name, and how to bring it back.
+async fn binding(stage: &Stage) -> (String, Value) {
+    let binding = stage.kubectl(&["get", "rolebinding", "-o", "json"], "").await;
+    let mut binding: Value = serde_json::from_str::<Value>(&binding).unwrap()["items"][0].take();
+    let name = binding["metadata"]["name"].as_str().unwrap().to_owned();
+    binding["metadata"] = json!({"name": name});
+    (name, binding)
+}
+
+async fn is_told(stage: &Stage, reason: &str) -> bool {
+    let events = stage.kubectl(&["get", "events.events.k8s.io", "-o", "json"], "").await;
+    let events: Value = serde_json::from_str(&events).unwrap();
+    events["items"].as_array().unwrap().iter().any(|event| event["reason"] == reason)
+}
+
 #[tokio::test]
 async fn a_team_invites_as_far_as_its_grant_goes_and_is_told_what_is_not_granted() {
     let (mut stage, home, [team, stranger]) = play(&[("ada@example.com", "NO")]).await;
@@ -192,11 +207,7 @@ async fn a_team_whose_namespace_is_deleted_leaves_as_with_any_deletion() {
 #[tokio::test]
 async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go_on() {
     let (mut stage, home, team) = with_ada().await;
-    // The operator's right there, as its admin may delete it.
-    let binding = stage.kubectl(&["get", "rolebinding", "-o", "json"], "").await;
-    let mut binding: Value = serde_json::from_str::<Value>(&binding).unwrap()["items"][0].take();
-    let name = binding["metadata"]["name"].as_str().unwrap().to_owned();
-    binding["metadata"] = json!({"name": name});
+    let (name, binding) = binding(&stage).await;
     stage.kubectl(&["delete", "rolebinding", &name], "").await;
     let subject = &binding["subjects"][0];
     let operator = ["namespace", "name"].map(|field| subject[field].as_str().unwrap()).join(":");
@@ -212,13 +223,7 @@ async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go
     stage.until("they are removed", async || stage.simulator.member("own@example.com").is_none()).await;
     // Her departure is stored with the Organization, whatever becomes of the finalizer.
     stage.until("Ada has left", async || role(&stage, "ada@example.com") == "DI").await;
-    let told = async || {
-        let events = stage.kubectl(&["get", "events.events.k8s.io", "-o", "json"], "").await;
-        let events: Value = serde_json::from_str(&events).unwrap();
-        let all = events["items"].as_array().unwrap().clone();
-        all.into_iter().filter(|event| event["reason"] == "UserInviteUnwritten").collect::<Vec<_>>()
-    };
-    stage.until("it is told", async || !told().await.is_empty()).await;
+    stage.until("it is told", async || is_told(&stage, "UserInviteUnwritten").await).await;
     assert_eq!(stage.simulator.mails_to("new@example.com"), 0, "nobody is mailed whose memory cannot be stored");
     // Somebody brings her back by hand: she is not taken away by the same deletion again.
     stage.simulator.set_role_by_hand("ada@example.com", "AN").unwrap();
@@ -230,6 +235,22 @@ async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go
     pass(stage.at(&home), "1").await;
     assert_eq!(role(&stage, "ada@example.com"), "AN");
     stage.ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_listed_at_a_start_is_left_out_until_it_can_be() {
+    let (mut stage, home, team) = with_ada().await;
+    let (name, binding) = binding(&stage).await;
+    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    assert_eq!(stage.operator().terminate().await.unwrap().status.code(), Some(0));
+    stage.start_operator();
+    stage.at(&home).apply(&Stage::invite("own", "Annotator", &["own@example.com"])).await;
+    stage.ready("userinvite/own", "True", "Reconciled").await;
+    stage.until("it is told", async || is_told(&stage, "NamespaceLeftOut").await).await;
+    stage.at(&team).apply(&invite(&home, "more", "Annotator", &["new@example.com"])).await;
+    stage.apply(&binding).await;
+    stage.ready("userinvite/more", "True", "Reconciled").await;
+    assert_eq!(role(&stage, "ada@example.com"), "AN");
 }
 
 #[tokio::test]

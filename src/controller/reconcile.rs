@@ -14,6 +14,7 @@ use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::task::{OrganizationKey, stopped};
 use super::tell::tell_left_behind;
+use super::watch::Watched;
 use super::{Context, connect, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
@@ -133,6 +134,10 @@ async fn attempt(
     woken: &channel::Receiver<u64>,
     seen: u64,
 ) -> Result<Next, Forgotten> {
+    if context.watched(&state.key.namespace).is_some_and(Watched::is_refused) {
+        // What is declared there nobody knows now; the list that succeeds wakes us.
+        return Ok(Next::WhenWoken);
+    }
     let standing = objects.organization.clone().filter(|o| o.metadata.deletion_timestamp.is_none());
     let Some(organization) = standing else {
         let alone = without_organization(context, &state.key, objects).await?;

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt as _};
@@ -22,6 +23,8 @@ use tokio::sync::watch as channel;
 /// What is seen of one namespace, or of all.
 pub struct Watched {
     namespace: Option<String>,
+    /// Whether the API server refused to list it; until it does, the namespace is left out.
+    refused: channel::Receiver<bool>,
     pub organizations: Store<Organization>,
     pub invites: Store<UserInvite>,
 }
@@ -37,6 +40,8 @@ pub enum Seen {
     },
     /// Everything was listed anew, so what vanished in between gave no event.
     Relisted,
+    /// This namespace cannot be listed, says the API server; once for each time that it begins to.
+    Refused(String),
 }
 
 /// What of an object may wake its Organization.
@@ -73,24 +78,33 @@ pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Strea
     let watched = scopes
         .into_iter()
         .map(|namespace| {
+            let (say, refused) = channel::channel(false);
+            let refusal = Refusal { namespace: namespace.clone().unwrap_or_default(), say: Arc::new(say) };
             let (organizations, organization_events) =
-                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()));
-            let (invites, invite_events) = cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()));
+                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()), refusal.clone());
+            let (invites, invite_events) =
+                cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()), refusal);
             streams.push(organization_events.map(seen_organization).boxed());
             streams.push(invite_events.map(seen_invite).boxed());
-            Watched { namespace, organizations, invites }
+            Watched { namespace, refused, organizations, invites }
         })
         .collect();
     (watched, streams)
 }
 
-/// Wakes tasks until `stop`. No plan before every cache is in sync: until then events are only taken in.
+/// Wakes tasks until `stop`. No plan before every cache is in sync: until then events are only taken in. What the API server
+/// refuses to list is not waited for, or one lost namespace would stop all.
 pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks, mut stop: channel::Receiver<bool>) {
     let synced = async {
         for watched in &context.watched {
             let both = (watched.organizations.wait_until_ready(), watched.invites.wait_until_ready());
-            if tokio::try_join!(both.0, both.1).is_err() {
-                tracing::error!("a watch ended before its cache was in sync");
+            let both = async { tokio::try_join!(both.0, both.1) };
+            let mut refused = watched.refused.clone();
+            tokio::select! {
+                both = both => if both.is_err() {
+                    tracing::error!("a watch ended before its cache was in sync");
+                },
+                _ = refused.wait_for(|refused| *refused) => {}
             }
         }
     };
@@ -104,14 +118,24 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                 ready = true;
                 tracing::info!("caches in sync");
                 start(context, tasks);
+                context.watched.iter().filter(|watched| watched.is_refused()).for_each(|w| tell_refused(context, w.name()));
             }
             seen = streams.next() => {
                 let Some(seen) = seen else { return };
-                let Seen::Object { is_invite, signal, organization } = seen else {
-                    if ready {
-                        tasks.wake_all();
+                let (is_invite, signal, organization) = match seen {
+                    Seen::Object { is_invite, signal, organization } => (is_invite, signal, organization),
+                    Seen::Relisted => {
+                        if ready {
+                            tasks.wake_all();
+                        }
+                        continue;
                     }
-                    continue;
+                    Seen::Refused(namespace) => {
+                        if ready {
+                            tell_refused(context, &namespace);
+                        }
+                        continue;
+                    }
                 };
                 let Signal { namespace, name, signature } = signal;
                 let key = (is_invite, namespace, name);
@@ -130,6 +154,20 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
             }
         }
     }
+}
+
+/// Every Organization is told, since any may miss the people of that namespace.
+fn tell_refused(context: &Arc<Context>, namespace: &str) {
+    let note = format!(
+        "namespace {namespace:?} cannot be listed: it does not exist, or the operator's right there is missing. It is left out until it can"
+    );
+    let organizations: Vec<_> = context.watched.iter().flat_map(|watched| watched.organizations.state()).collect();
+    let context = context.clone();
+    tokio::spawn(async move {
+        for organization in organizations {
+            context.events.tell(&*organization, EventType::Warning, "NamespaceLeftOut", &note).await;
+        }
+    });
 }
 
 /// Generations never observed first, the rest spread: a restart is no burst.
@@ -181,6 +219,15 @@ impl Context {
 }
 
 impl Watched {
+    /// What is cached of it may be nothing, or old.
+    pub fn is_refused(&self) -> bool {
+        *self.refused.borrow()
+    }
+
+    fn name(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+
     pub fn organization(&self, key: &OrganizationKey) -> Option<Arc<Organization>> {
         self.organizations.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
@@ -196,10 +243,36 @@ where
     }
 }
 
-/// `None` for a list that is complete; true for an object that is gone.
-type Change<K> = Option<(K, bool)>;
+enum Change<K> {
+    Object {
+        object: K,
+        gone: bool,
+    },
+    /// The list is complete.
+    Listed,
+    Refused(String),
+}
 
-fn cache<K>(api: Api<DeserializeGuard<K>>) -> (Store<K>, BoxStream<'static, Change<K>>)
+/// Of both kinds in one namespace.
+#[derive(Clone)]
+struct Refusal {
+    namespace: String,
+    say: Arc<channel::Sender<bool>>,
+}
+
+impl Refusal {
+    /// True: it is new.
+    fn is(&self, refused: bool) -> bool {
+        self.say.send_if_modified(|known| std::mem::replace(known, refused) != refused)
+    }
+}
+
+/// That a list is refused does not pass by itself; whatever else goes wrong may.
+fn is_refusal(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
+}
+
+fn cache<K>(api: Api<DeserializeGuard<K>>, refusal: Refusal) -> (Store<K>, BoxStream<'static, Change<K>>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -214,15 +287,20 @@ where
             object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
         })
         .reflect(writer)
-        .filter_map(|event| {
+        .filter_map(move |event| {
             std::future::ready(match event {
-                Ok(Event::Apply(object) | Event::InitApply(object)) => Some(Some((object, false))),
-                Ok(Event::Delete(object)) => Some(Some((object, true))),
-                Ok(Event::InitDone) => Some(None),
+                Ok(Event::Apply(object) | Event::InitApply(object)) => Some(Change::Object { object, gone: false }),
+                Ok(Event::Delete(object)) => Some(Change::Object { object, gone: true }),
+                Ok(Event::InitDone) => {
+                    refusal.is(false);
+                    Some(Change::Listed)
+                }
                 Ok(Event::Init) => None,
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "watch failed, trying again");
-                    None
+                    let Refusal { namespace, .. } = &refusal;
+                    tracing::warn!(kind = %K::kind(&()), namespace, %error, "watch failed, trying again");
+                    let new = is_refusal(&error) && refusal.is(true);
+                    new.then(|| Change::Refused(namespace.clone()))
                 }
             })
         });
@@ -230,12 +308,20 @@ where
 }
 
 fn seen_organization(change: Change<Organization>) -> Seen {
-    let Some((object, gone)) = change else { return Seen::Relisted };
+    let (object, gone) = match change {
+        Change::Object { object, gone } => (object, gone),
+        Change::Listed => return Seen::Relisted,
+        Change::Refused(namespace) => return Seen::Refused(namespace),
+    };
     Seen::Object { is_invite: false, signal: signal(&object, gone), organization: key_of(&object) }
 }
 
 fn seen_invite(change: Change<UserInvite>) -> Seen {
-    let Some((object, gone)) = change else { return Seen::Relisted };
+    let (object, gone) = match change {
+        Change::Object { object, gone } => (object, gone),
+        Change::Listed => return Seen::Relisted,
+        Change::Refused(namespace) => return Seen::Refused(namespace),
+    };
     Seen::Object { is_invite: true, signal: signal(&object, gone), organization: organization_of(&object) }
 }
 
