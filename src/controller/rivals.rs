@@ -103,7 +103,11 @@ impl Rivals {
     ) -> Place<'_> {
         let key = key_of(organization);
         let mut known = self.lock();
-        known.found.insert(key.clone(), (target.clone(), wake.clone()));
+        let before = known.found.insert(key.clone(), (target.clone(), wake.clone()));
+        if before.is_some_and(|(before, _)| !is_same_place(&before, target)) {
+            // It turned to another place: whoever gives way to it may have the old one to themselves.
+            known.wake_younger(&key);
+        }
         let others = others(context, organization);
         let same = |other: &&Arc<Organization>| known.is_about(other, target) == Some(true);
         let (older, younger): (Vec<_>, Vec<_>) =
@@ -144,7 +148,8 @@ impl Rivals {
     pub fn claimed(&self, context: &Context, organization: &Organization, target: &Target) -> BTreeSet<String> {
         let known = self.lock();
         let others = others(context, organization);
-        let rivals = others.iter().filter(|other| known.may_be_about(other, target));
+        // One that never found out may name any server: it keeps nobody's access alive.
+        let rivals = others.iter().filter(|other| known.is_about(other, target) == Some(true));
         let claims = rivals.flat_map(|rival| {
             let invites = context.invites_of(&key_of(rival));
             let living = invites.iter().filter(|invite| invite.metadata.deletion_timestamp.is_none());
@@ -155,8 +160,7 @@ impl Rivals {
 
     /// Something happened to this Organization: those that give way to it look again.
     pub fn stir(&self, key: &OrganizationKey) {
-        let known = self.lock();
-        known.yielding.iter().filter(|(_, older)| *older == key).for_each(|(younger, _)| known.wake(younger));
+        self.lock().wake_younger(key);
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -165,12 +169,16 @@ impl Rivals {
 }
 
 impl Known {
-    /// None: nobody knows yet.
+    /// Those that give way to this one.
+    fn wake_younger(&self, key: &OrganizationKey) {
+        self.yielding.iter().filter(|(_, older)| *older == key).for_each(|(younger, _)| self.wake(younger));
+    }
+
+    /// None: nobody knows yet. What this process found counts before what is stored.
     fn is_about(&self, other: &Organization, target: &Target) -> Option<bool> {
         let found = self.found.get(&key_of(other)).map(|(found, _)| found);
         let remembered = other.status.as_ref().and_then(|status| status.target.as_ref());
-        let known: Vec<&Target> = found.into_iter().chain(remembered).collect();
-        (!known.is_empty()).then(|| known.into_iter().any(|known| is_same_place(known, target)))
+        found.or(remembered).map(|known| is_same_place(known, target))
     }
 
     /// Also of one that is being deleted: its last request may be under way.
@@ -200,4 +208,32 @@ fn others(context: &Context, organization: &Organization) -> Vec<Arc<Organizatio
 /// No pass over it has come to any end.
 fn is_unseen(organization: &Organization) -> bool {
     organization.status.as_ref().is_none_or(|status| status.conditions.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(id: i64) -> Target {
+        Target {
+            organization_id: id,
+            created_at: None,
+            edition: "Enterprise".to_owned(),
+            url: "https://a.example.com".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_this_process_found_counts_before_what_is_stored_and_the_url_alone_says_nothing() {
+        let spec = serde_json::json!({"url": "https://a.example.com", "credentials": {"secretRef": {"name": "t"}}});
+        let mut other = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        let mut known = Known::default();
+        assert_eq!(known.is_about(&other, &target(1)), None);
+        let status = serde_json::json!({"target": target(1)});
+        other.status = Some(serde_json::from_value(status).unwrap());
+        assert_eq!(known.is_about(&other, &target(1)), Some(true));
+        known.found.insert(key_of(&other), (target(2), channel::Sender::new(0)));
+        assert_eq!(known.is_about(&other, &target(1)), Some(false), "it has turned to another place");
+        assert_eq!(known.is_about(&other, &target(2)), Some(true));
+    }
 }
