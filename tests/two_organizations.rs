@@ -5,7 +5,7 @@
 
 mod stage;
 
-use label_studio_simulator::Options;
+use label_studio_simulator::{Options, Simulator};
 use serde_json::{Value, json};
 use stage::{Stage, condition};
 
@@ -150,4 +150,32 @@ async fn an_older_one_that_can_act_at_last_takes_over_and_nobody_leaves() {
     assert_eq!(condition(&younger, "Ready")["reason"], "Conflict");
     assert_eq!(younger["status"]["departures"][0]["users"].as_array().unwrap().len(), 2);
     assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
+}
+
+/// Staging was restored from production's backup: both servers tell the same id and the same birthday.
+#[tokio::test]
+async fn two_servers_of_which_one_is_the_others_copy_are_told_apart_by_a_person() {
+    let (mut stage, home, other) = set(&[("ada@example.com", "AN")]).await;
+    let copy = Simulator::start(Options { legacy_token: Some(stage.simulator.legacy_token()), ..Options::default() })
+        .await
+        .unwrap();
+    copy.add_member("ada@example.com", "AN");
+    stage.start_operator();
+    organize(&stage).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.at(&other);
+    stage.apply(&stage.organization(json!({"url": copy.url()}))).await;
+    stage.apply(&Stage::invite("people", "Reviewer", &["ada@example.com"])).await;
+    let younger = stage.ready("organization/acme", "False", "Conflict").await;
+    let message = condition(&younger, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&copy.url()) && message.contains(&stage.simulator.url()), "{message}");
+    assert!(copy.journal().writes().is_empty());
+
+    let words: Vec<&str> = message.split("kubectl ").nth(1).unwrap().split_whitespace().collect();
+    stage.plane.kubectl().run(&words, "").await.unwrap().ok().unwrap();
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    assert_eq!(copy.member("ada@example.com").unwrap().role, "RE");
+    assert_eq!(role(&stage, "ada@example.com"), "AN");
+    stage.at(&home).ready("organization/acme", "True", "Reconciled").await;
 }

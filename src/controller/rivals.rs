@@ -11,9 +11,10 @@ use super::watch::key_of;
 use crate::engine::desired::desired;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
-use crate::engine::rivals::{is_same_place, is_same_url, rank};
-use crate::resources::{Organization, Target, seconds};
+use crate::engine::rivals::{are_separate, is_same_place, is_same_url, rank, separation};
+use crate::resources::{Organization, SEPARATE_ANNOTATION, Target, seconds};
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,8 +74,9 @@ impl Pass<'_> {
     ) -> Result<Next, Forgotten> {
         let acts = key_of(older);
         let message = format!(
-            "Organization {acts} is for the same server and organization and was there first: it acts, this one changes nothing. \
-             Delete one of the two"
+            "Organization {acts} is for the same server and organization and was there first: it counts, this one changes nothing. \
+             Delete one of the two{}",
+            separation(self.organization, older).map(|digest| self.how_to_separate(older, &digest)).unwrap_or_default()
         );
         let problem = Problem { authenticated: Some(true), ..Problem::stalled("Conflict", message) };
         let status = self.organization.status.as_ref();
@@ -89,6 +91,16 @@ impl Pass<'_> {
         // Its deletion wakes us.
         let resync = state.session.current().map_or(DOUBTFUL_AGAIN, |server| server.until_resync());
         Ok(Next::After(resync).once(told))
+    }
+
+    /// What a server tells of itself is in its backup, too.
+    fn how_to_separate(&self, older: &Organization, digest: &str) -> String {
+        let (name, namespace) = (self.organization.name_any(), self.organization.namespace().unwrap_or_default());
+        format!(
+            "; if {} and {} are two servers, of which one was restored from a backup of the other: \
+             kubectl annotate --overwrite --namespace {namespace} organization {name} {SEPARATE_ANNOTATION}={digest}",
+            older.spec.url, self.organization.spec.url
+        )
     }
 }
 
@@ -109,7 +121,7 @@ impl Rivals {
             known.wake_younger(&key);
         }
         let others = others(context, organization);
-        let same = |other: &&Arc<Organization>| known.is_about(other, target) == Some(true);
+        let same = |other: &&Arc<Organization>| known.is_about(organization, other, target) == Some(true);
         let (older, younger): (Vec<_>, Vec<_>) =
             others.iter().filter(same).cloned().partition(|other| rank(other) < rank(organization));
         if let Some(older) = older.into_iter().min_by_key(|older| rank(older)) {
@@ -124,7 +136,7 @@ impl Rivals {
         let first = |other: &Arc<Organization>| {
             rank(other) < rank(organization)
                 && is_unseen(other)
-                && known.is_about(other, target).is_none()
+                && known.is_about(organization, other, target).is_none()
                 && is_same_url(&other.spec.url, &target.url)
         };
         let patient = known.waiting.get(&key).is_none_or(|since| since.elapsed() < FIRST_LOOK);
@@ -141,7 +153,7 @@ impl Rivals {
     pub fn may_be_older(&self, context: &Context, organization: &Organization, target: &Target) -> bool {
         let known = self.lock();
         let others = others(context, organization);
-        others.iter().any(|other| rank(other) < rank(organization) && known.may_be_about(other, target))
+        others.iter().any(|other| rank(other) < rank(organization) && known.may_be_about(organization, other, target))
     }
 
     /// Addresses that UserInvites of the others claim: nobody loses access here who is to have it there.
@@ -149,7 +161,7 @@ impl Rivals {
         let known = self.lock();
         let others = others(context, organization);
         // One that never found out may name any server: it keeps nobody's access alive.
-        let rivals = others.iter().filter(|other| known.is_about(other, target) == Some(true));
+        let rivals = others.iter().filter(|other| known.is_about(organization, other, target) == Some(true));
         let claims = rivals.flat_map(|rival| {
             let invites = context.invites_of(&key_of(rival));
             let living = invites.iter().filter(|invite| invite.metadata.deletion_timestamp.is_none());
@@ -175,10 +187,10 @@ impl Known {
     }
 
     /// None: nobody knows yet. What this process found counts before what is stored.
-    fn is_about(&self, other: &Organization, target: &Target) -> Option<bool> {
+    fn is_about(&self, organization: &Organization, other: &Organization, target: &Target) -> Option<bool> {
         let found = self.found.get(&key_of(other)).map(|(found, _)| found);
         let remembered = other.status.as_ref().and_then(|status| status.target.as_ref());
-        found.or(remembered).map(|known| is_same_place(known, target))
+        found.or(remembered).map(|known| is_same_place(known, target) && !are_separate(organization, other))
     }
 
     /// Also of one that is being deleted: its last request may be under way.
@@ -187,8 +199,8 @@ impl Known {
         self.acting.iter().filter(|key| *key != but).filter(same).cloned().collect()
     }
 
-    fn may_be_about(&self, other: &Organization, target: &Target) -> bool {
-        self.is_about(other, target).unwrap_or_else(|| is_same_url(&other.spec.url, &target.url))
+    fn may_be_about(&self, organization: &Organization, other: &Organization, target: &Target) -> bool {
+        self.is_about(organization, other, target).unwrap_or_else(|| is_same_url(&other.spec.url, &target.url))
     }
 
     fn wake(&self, key: &OrganizationKey) {
@@ -226,14 +238,15 @@ mod tests {
     #[test]
     fn what_this_process_found_counts_before_what_is_stored_and_the_url_alone_says_nothing() {
         let spec = serde_json::json!({"url": "https://a.example.com", "credentials": {"secretRef": {"name": "t"}}});
+        let asking = Organization::new("mine", serde_json::from_value(serde_json::Value::clone(&spec)).unwrap());
         let mut other = Organization::new("acme", serde_json::from_value(spec).unwrap());
         let mut known = Known::default();
-        assert_eq!(known.is_about(&other, &target(1)), None);
+        assert_eq!(known.is_about(&asking, &other, &target(1)), None);
         let status = serde_json::json!({"target": target(1)});
         other.status = Some(serde_json::from_value(status).unwrap());
-        assert_eq!(known.is_about(&other, &target(1)), Some(true));
+        assert_eq!(known.is_about(&asking, &other, &target(1)), Some(true));
         known.found.insert(key_of(&other), (target(2), channel::Sender::new(0)));
-        assert_eq!(known.is_about(&other, &target(1)), Some(false), "it has turned to another place");
-        assert_eq!(known.is_about(&other, &target(2)), Some(true));
+        assert_eq!(known.is_about(&asking, &other, &target(1)), Some(false), "it has turned to another place");
+        assert_eq!(known.is_about(&asking, &other, &target(2)), Some(true));
     }
 }

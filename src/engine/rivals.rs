@@ -1,9 +1,10 @@
 //! Several Organizations in the cluster for one organization on one server: the oldest acts, the others do not. Pure.
 
 use crate::label_studio::BaseUrl;
-use crate::resources::{Organization, Target};
+use crate::resources::{Organization, SEPARATE_ANNOTATION, Target};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use sha2::{Digest as _, Sha256};
 
 /// Whether both are about the same organization on the same server.
 pub fn is_same_place(one: &Target, other: &Target) -> bool {
@@ -11,10 +12,34 @@ pub fn is_same_place(one: &Target, other: &Target) -> bool {
     one.is_same(other) && (one.created_at.is_some() || is_same_url(&one.url, &other.url))
 }
 
+/// What names two servers that tell the same of themselves, since one was restored from a backup of the other. None: they
+/// have one URL, so they are one.
+pub fn separation(one: &Organization, other: &Organization) -> Option<String> {
+    let mut urls = [normal(&one.spec.url), normal(&other.spec.url)];
+    if urls[0] == urls[1] {
+        return None;
+    }
+    urls.sort();
+    let mut digest = format!("{:x}", Sha256::digest(urls.join("\n")));
+    digest.truncate(12);
+    Some(digest)
+}
+
+/// Whether a person has said of either of them that they are two.
+pub fn are_separate(one: &Organization, other: &Organization) -> bool {
+    let says = |organization: &Organization, digest: &str| {
+        organization.annotations().get(SEPARATE_ANNOTATION).is_some_and(|said| said.trim() == digest)
+    };
+    separation(one, other).is_some_and(|digest| says(one, &digest) || says(other, &digest))
+}
+
 /// However it is written.
 pub fn is_same_url(one: &str, other: &str) -> bool {
-    let normal = |url: &str| BaseUrl::parse(url).map_or_else(|_| url.to_owned(), |url| url.as_str().to_owned());
     normal(one) == normal(other)
+}
+
+fn normal(url: &str) -> String {
+    BaseUrl::parse(url).map_or_else(|_| url.to_owned(), |url| url.as_str().to_owned())
 }
 
 /// The lower one acts: by age, then by namespace and name.

@@ -40,6 +40,9 @@ pub const APPROVE_ANNOTATION: &str = "labelstudio.rs/approve";
 pub const REINVITE_ANNOTATION: &str = "labelstudio.rs/reinvite";
 /// Any new value, on the Organization: a new invite link. Echoed in `status.inviteLink.lastHandledRotate`.
 pub const ROTATE_ANNOTATION: &str = "labelstudio.rs/rotate-invite-link";
+/// On an Organization that is taken for another one, since its server was restored from that one's backup: the digest that its
+/// condition names.
+pub const SEPARATE_ANNOTATION: &str = "labelstudio.rs/separate-server";
 
 /// Both definitions, in the order in which they are installed.
 pub fn definitions() -> [CustomResourceDefinition; 2] {
