@@ -1,16 +1,13 @@
 //! What became of it: folds verdicts and answers into memory and snapshot, from which status is computed.
 
 use super::ledger::{DAY, Ledger, Passing, Refusal};
-use super::plan::{Action, Guest, Plan};
+use super::plan::{Action, Guest, Plan, WINDOW};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
 use crate::resources::{HeldReason, InFlight, Person, PersonState, RemovalBucket, Target, folded};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
-
-/// A bucket holds one hour, so it counts until its last minute is a day old.
-const COUNTED: SignedDuration = SignedDuration::from_hours(25);
 
 /// Records where everybody stands for whom nothing has to be done. The entries move out of the plan: of ten thousand
 /// people one copy is enough.
@@ -180,7 +177,7 @@ pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
 pub fn reserve_removals(ledger: &mut Ledger, emails: &[&str], base: usize, now: Timestamp) -> bool {
     let hour = Time(Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(3600)).unwrap_or(now));
     let new: Vec<&str> = emails.iter().copied().filter(|email| !ledger.passing.reserved.contains_key(*email)).collect();
-    ledger.removals.retain(|bucket| now < bucket.hour.0 + COUNTED);
+    ledger.removals.retain(|bucket| now < bucket.hour.0 + WINDOW);
     let count = i32::try_from(new.len()).unwrap_or(i32::MAX);
     if count == 0 {
         return false;
@@ -216,7 +213,7 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     ledger.passing.revoked.retain(|email, at| *at >= snapshot.begun || invited(email));
     note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
-    let counts = |hour: &Time| Timestamp::now() < hour.0 + COUNTED;
+    let counts = |hour: &Time| Timestamp::now() < hour.0 + WINDOW;
     ledger.passing.reserved.retain(|email, hour| counts(hour) && snapshot.member(email).is_some_and(has_access));
 }
 

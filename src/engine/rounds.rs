@@ -16,7 +16,7 @@ use super::snapshot::Snapshot;
 use super::target::{TargetChanged, settle_target};
 use super::visibility::learn_visibility;
 use super::workspaces::read_workspaces;
-use crate::label_studio::{Boottime, Client, Edition, Error, Role};
+use crate::label_studio::{Boottime, Client, Edition, Error};
 use crate::resources::{Departure, HeldReason, folded, seconds};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -241,14 +241,8 @@ fn unseen<M, G>(pass: &Pass<'_, M, G>, made: &Plan, greeted: &BTreeSet<String>) 
 
 /// A few people are looked at by themselves; the open-source edition ignores `search` (measured).
 fn may_confirm<M, G>(pass: &Pass<'_, M, G>, made: &Plan) -> bool {
-    let takes_administrator = |action: &Action| {
-        matches!(
-            action,
-            Action::SetRole { from: Role::Administrator, .. } | Action::Remove { from: Some(Role::Administrator), .. }
-        )
-    };
     // Whether another Administrator is left, only the whole roster tells.
-    let administrators = made.steps.iter().any(|step| takes_administrator(&step.action));
+    let administrators = made.steps.iter().any(|step| step.action.takes_an_administrator());
     !administrators
         && made.stale.len() <= MOST_CONFIRMED
         && pass.snapshot.edition == Edition::Enterprise

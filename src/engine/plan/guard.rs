@@ -1,9 +1,8 @@
 //! What makes a mistake survivable: an administrator always remains, and no more people lose access or rank within
 //! a day than the Organization allows. All or nothing: half of a mistake is no better. What a person approved passes.
 
-use super::{Action, Candidate, HeldSet, Plan, View};
+use super::{Candidate, HeldSet, Plan, View};
 use crate::engine::approval::{self, MOST_STEPS};
-use crate::label_studio::Role;
 use crate::resources::{HeldReason, RemovalBucket};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -12,13 +11,13 @@ use std::collections::BTreeSet;
 /// A percentage of a small team still lets it offboard a few people without a ceremony.
 const LEAST_LIMIT: usize = 3;
 /// A bucket holds one hour, so it counts until its last minute is a day old.
-const WINDOW: SignedDuration = SignedDuration::from_hours(25);
+pub const WINDOW: SignedDuration = SignedDuration::from_hours(25);
 
 pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
     let least = view.desired.min_administrators;
     // Who is approved counts before those who may yet be held for another reason.
     let going = |approved: bool| {
-        let takes = candidates.iter().filter(|candidate| takes_an_administrator(&candidate.action));
+        let takes = candidates.iter().filter(|candidate| candidate.action.takes_an_administrator());
         takes.filter(|candidate| view.is_approved(HeldReason::RemovalGuard, candidate) == approved).count()
     };
     let may_go = view.snapshot.other_administrators().saturating_sub(least);
@@ -28,7 +27,7 @@ pub fn keep_administrators(view: &View, plan: &mut Plan, candidates: &mut Vec<Ca
         "besides the Owner and the operator {least} Administrators must stay (spec.guards.minAdministrators): make somebody else Administrator first"
     );
     let taken = take_out(candidates, |candidate| {
-        if !takes_an_administrator(&candidate.action) {
+        if !candidate.action.takes_an_administrator() {
             return None;
         }
         let approved = view.is_approved(HeldReason::RemovalGuard, candidate);
@@ -91,19 +90,6 @@ fn limit(max_removals: &IntOrString, base: usize) -> usize {
             let percent: usize = share.trim_end_matches('%').parse().unwrap_or(0);
             LEAST_LIMIT.max(base * percent / 100)
         }
-    }
-}
-
-fn takes_an_administrator(action: &Action) -> bool {
-    match action {
-        Action::SetRole { from, .. } => *from == Role::Administrator,
-        Action::Remove { from, .. } => *from == Some(Role::Administrator),
-        Action::SetTitle { .. }
-        | Action::SetDefaultRole { .. }
-        | Action::Revoke { .. }
-        | Action::Invite { .. }
-        | Action::InviteAnew { .. }
-        | Action::AddToWorkspace { .. } => false,
     }
 }
 

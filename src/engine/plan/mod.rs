@@ -20,7 +20,7 @@ mod view;
 pub use departure::must_depart;
 pub use entry::role_named;
 pub use grant::{claimant, effective_claimant, is_refused};
-pub use guard::removals_in_window;
+pub use guard::{WINDOW, removals_in_window};
 pub use step::{Action, Cause, Guest, Place, Places, Step};
 
 use view::{View, remembered};

@@ -112,46 +112,43 @@ pub struct Guest {
 }
 
 impl Action {
-    /// Takes access or rank from somebody who has it: what the removal guard counts.
-    pub fn removes(&self) -> bool {
+    /// The role of a member before and after. Before: none where the server does not tell it. After: none where the
+    /// membership ends.
+    fn change(&self) -> Option<(Option<&Role>, Option<&Role>)> {
         match self {
-            Self::SetRole { from, to, .. } => from.has_access() && to.rank() < from.rank(),
-            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::has_access),
+            Self::SetRole { from, to, .. } => Some((Some(from), Some(to))),
+            Self::Remove { from, .. } => Some((from.as_ref(), None)),
             Self::SetTitle { .. }
             | Self::SetDefaultRole { .. }
             | Self::Revoke { .. }
             | Self::Invite { .. }
             | Self::InviteAnew { .. }
-            | Self::AddToWorkspace { .. } => false,
+            | Self::AddToWorkspace { .. } => None,
         }
+    }
+
+    /// Takes access or rank from somebody who has it: what the removal guard counts.
+    pub fn removes(&self) -> bool {
+        let lowers = |from: Option<&Role>, to: &Role| from.is_none_or(|from| to.rank() < from.rank());
+        self.change()
+            .is_some_and(|(from, to)| from.is_none_or(Role::has_access) && to.is_none_or(|to| lowers(from, to)))
+    }
+
+    pub fn takes_an_administrator(&self) -> bool {
+        self.change().is_some_and(|(from, _)| from == Some(&Role::Administrator))
     }
 
     /// Ends an access that takes a seat of the licence.
     pub fn frees_a_seat(&self) -> bool {
-        match self {
-            Self::SetRole { from, to, .. } => from.takes_seat() && !to.takes_seat(),
-            Self::Remove { from, .. } => from.as_ref().is_none_or(Role::takes_seat),
-            Self::SetTitle { .. }
-            | Self::SetDefaultRole { .. }
-            | Self::Revoke { .. }
-            | Self::Invite { .. }
-            | Self::InviteAnew { .. }
-            | Self::AddToWorkspace { .. } => false,
-        }
+        self.change().is_some_and(|(from, to)| from.is_none_or(Role::takes_seat) && !to.is_some_and(Role::takes_seat))
     }
 
     /// Takes a seat, or promises one. An invitation that takes the place of an open one is promised its seat already.
     pub fn takes_a_seat(&self) -> bool {
-        match self {
-            Self::SetRole { from, to, .. } => !from.takes_seat() && to.takes_seat(),
-            Self::Invite { .. } => true,
-            Self::SetTitle { .. }
-            | Self::SetDefaultRole { .. }
-            | Self::Remove { .. }
-            | Self::Revoke { .. }
-            | Self::InviteAnew { .. }
-            | Self::AddToWorkspace { .. } => false,
-        }
+        matches!(self, Self::Invite { .. })
+            || self
+                .change()
+                .is_some_and(|(from, to)| !from.is_none_or(Role::takes_seat) && to.is_some_and(Role::takes_seat))
     }
 
     /// About the organization and no person.
