@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When a write is tried again at first; each time it fails, later by half.
+/// When a write is tried again at first; each time it fails, after twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Somebody else writes now and then, or the cache is behind: that is told only once it lasts.

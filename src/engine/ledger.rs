@@ -67,7 +67,7 @@ pub struct Passing {
     pub freed_early: BTreeSet<String>,
     /// Whose mail is known not to have gone out, though it was asked for: by which mark last, and how often.
     pub unsent: BTreeMap<String, (String, u32)>,
-    /// Where a roster showed an invitation that could not be revoked, and when that was.
+    /// Where a roster showed an invitation that could not be revoked, and when that was: the next look tells.
     pub not_revoked: BTreeMap<String, Boottime>,
     /// When somebody was added to a workspace, by user id and workspace id.
     pub added: BTreeMap<(i64, i64), Vec<Boottime>>,

@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// A mail starts within this time of its mark, or not at all.
 const MARK_LIFE: Duration = Duration::from_secs(5);
 
+/// A look for somebody whose invitation could not be revoked tells no longer than this whether it was accepted.
+const JUST_LOOKED: Duration = Duration::from_secs(300);
+
 /// So many addresses one mark may name: those of one request, and those whose outcome is not stored yet.
 const MOST_MARKED: usize = 500;
 /// So long an outcome may wait for more of its UserInvite: a crash leaves the people to the roster, which no longer lists
@@ -192,11 +195,12 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 Ok(true)
             }
             Ok(Revoked::NothingOpen) if listed => {
-                let before = self.ledger.passing.not_revoked.insert(guest.email.clone(), Boottime::now());
-                if before.is_some_and(|at| at < self.snapshot.begun) {
+                let looked = |at: Boottime| at < self.snapshot.begun && at.elapsed() < JUST_LOOKED;
+                if self.ledger.passing.not_revoked.remove(&guest.email).is_some_and(looked) {
                     // Looked at since, and still there.
                     return Ok(true);
                 }
+                self.ledger.passing.not_revoked.insert(guest.email.clone(), Boottime::now());
                 // Perhaps accepted since the roster was read: then it is a role to change.
                 self.unmark();
                 Err(End::Look)
@@ -214,25 +218,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 outcome::end_request(self.ledger, Boottime::now());
                 Err(End::Look)
             }
-            Err(error) => match error.class() {
-                // About this person alone, as any other write is.
-                Class::Forbidden => {
-                    self.refuse(&guest.email, &verb, HeldReason::Forbidden, error.to_string());
-                    Ok(false)
-                }
-                Class::Refused | Class::NotFound => {
-                    self.refuse(&guest.email, &verb, HeldReason::Failed, error.to_string());
-                    Ok(false)
-                }
-                Class::Transient if error.status().is_some() && self.fails_again(&guest.email, &verb) => {
-                    self.refuse(&guest.email, &verb, HeldReason::Failed, error.to_string());
-                    Ok(false)
-                }
-                Class::Transient | Class::Unauthorized | Class::NotLabelStudio => {
-                    self.unmark();
-                    Err(End::Failed(error))
-                }
-            },
+            // About this person alone, as any other write is.
+            Err(error) => self.judge(&guest.email, &verb, error).map(|()| false).inspect_err(|_| self.unmark()),
         }
     }
 

@@ -246,19 +246,20 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             self.undone(step);
         }
         tally.refused = true;
-        match error.class() {
-            Class::Forbidden => self.refuse(&email, &verb, HeldReason::Forbidden, error.to_string()),
-            Class::NotFound => {
-                tally.look = true;
-                self.refuse(&email, &verb, HeldReason::Failed, error.to_string());
-            }
-            Class::Refused => self.refuse(&email, &verb, HeldReason::Failed, error.to_string()),
+        tally.look |= error.class() == Class::NotFound;
+        self.judge(&email, &verb, error)
+    }
+
+    /// What an error means for one person's write: the person is held, or nothing more is sent.
+    fn judge(&mut self, email: &str, verb: &str, error: Error) -> Result<(), End> {
+        let reason = match error.class() {
+            Class::Forbidden => HeldReason::Forbidden,
+            Class::NotFound | Class::Refused => HeldReason::Failed,
             // An error page for one person, again and again, must not keep the others waiting.
-            Class::Transient if error.status().is_some() && self.fails_again(&email, &verb) => {
-                self.refuse(&email, &verb, HeldReason::Failed, error.to_string());
-            }
+            Class::Transient if error.status().is_some() && self.fails_again(email, verb) => HeldReason::Failed,
             Class::Transient | Class::Unauthorized | Class::NotLabelStudio => return Err(End::Failed(error)),
-        }
+        };
+        self.refuse(email, verb, reason, error.to_string());
         Ok(())
     }
 
