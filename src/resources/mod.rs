@@ -2,6 +2,7 @@
 //! wire format nor kube's runtime, and decides nothing.
 
 mod address;
+mod guards;
 mod organization;
 mod organization_status;
 mod reasons;
@@ -9,10 +10,10 @@ mod status;
 mod user_invite;
 
 pub use address::{folded, folded_domain, in_unicode, is_one_address};
+pub use guards::{Grant, GrantedRole, Guards, IdentityProvider, UnmanagedMembers};
 pub use organization::{
-    Bootstrap, Credentials, DefaultRole, Grant, GrantedRole, Guards, IdentityProvider, InviteLink, KeyRef, Mode,
-    Organization, OrganizationSpec, PasswordKeyRef, RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls,
-    UnmanagedMembers, WorkloadKind,
+    Bootstrap, Credentials, DefaultRole, InviteLink, KeyRef, Mode, Organization, OrganizationSpec, PasswordKeyRef,
+    RateLimit, SecretKeyRef, Signup, SignupWorkload, Tls, WorkloadKind,
 };
 pub use organization_status::{
     Approval, Departure, HeldSummary, InFlight, InviteLinkStatus, LockedWorkload, MemberCounts, OrganizationStatus,
