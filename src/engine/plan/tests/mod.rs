@@ -14,6 +14,7 @@ mod members;
 mod places;
 mod reinvite;
 mod seats;
+mod strangers;
 
 use super::*;
 use crate::engine::desired::desired;
