@@ -10,7 +10,7 @@ use label_studio_harness::OpenSourceLabelStudio;
 use label_studio_simulator::Options;
 use serde_json::{Value, json};
 use stage::{Stage, condition};
-use stage_lock::{VARIABLE, generation, play_node, reconcile, restricted, set, signup, variable, workload};
+use stage_lock::{VARIABLE, generation, play_node, reconcile, restricted, rolled_out, set, signup, variable, workload};
 use std::time::Duration;
 
 #[tokio::test]
@@ -29,12 +29,7 @@ async fn declared_is_rolled_out_and_really_refused_and_back_again_on_real_label_
     assert_eq!(variable(&stage, "deployment/studio").await, "true");
     // The pod comes up, and with it the server in its environment.
     server.restart_with(&[(VARIABLE, "true")]).await.unwrap();
-    stage
-        .until("the roll-out", async || {
-            play_node(&stage).await;
-            condition(&stage.get("organization/acme").await, "SignupRestricted")["status"] == "True"
-        })
-        .await;
+    rolled_out(&stage).await;
     stage.ready("organization/acme", "True", "Reconciled").await;
     assert!(server.sign_up("stranger@example.com").await.is_err(), "really refused");
 
@@ -59,12 +54,7 @@ async fn a_stateful_set_is_closed_too_and_deleting_the_organization_leaves_it_cl
     stage.apply(&stage.organization(signup("StatefulSet"))).await;
     restricted(&stage, "False", "RollingOut").await;
     stage.simulator.set_signup_closed(true);
-    stage
-        .until("the roll-out", async || {
-            play_node(&stage).await;
-            condition(&stage.get("organization/acme").await, "SignupRestricted")["status"] == "True"
-        })
-        .await;
+    rolled_out(&stage).await;
     stage.delete("organization/acme").await;
     assert_eq!(variable(&stage, "statefulset/studio").await, "true");
 }

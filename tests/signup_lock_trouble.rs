@@ -9,7 +9,8 @@ mod stage_lock;
 use serde_json::{Value, json};
 use stage::{Stage, condition};
 use stage_lock::{
-    VARIABLE, generation, named, play_node, reconcile, restricted, set, set_with, signup, variable, workload,
+    VARIABLE, generation, named, play_node, reconcile, restricted, rolled_out, set, set_with, signup, variable,
+    workload,
 };
 
 /// The Organization closes these Deployments.
@@ -110,12 +111,7 @@ async fn a_stateful_set_that_hangs_is_told_of_and_goes_on_by_itself_when_its_pod
         let message = condition(&organization, "Stalled")["message"].clone();
         let message = message.as_str().unwrap();
         assert!(message.contains("StatefulSet \"studio\"") && message.contains("longer than 1s"), "{message}");
-        stage
-            .until("the roll-out", async || {
-                play_node(&stage).await;
-                condition(&stage.get("organization/acme").await, "SignupRestricted")["status"] == "True"
-            })
-            .await;
+        rolled_out(&stage).await;
         stage.ready("organization/acme", "True", "Reconciled").await;
     }
 }

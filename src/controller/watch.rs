@@ -84,8 +84,8 @@ pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Strea
                 cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()), refusal.clone());
             let (invites, invite_events) =
                 cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()), refusal);
-            streams.push(organization_events.map(seen_organization).boxed());
-            streams.push(invite_events.map(seen_invite).boxed());
+            streams.push(organization_events.map(|change| seen(change, false, key_of)).boxed());
+            streams.push(invite_events.map(|change| seen(change, true, organization_of)).boxed());
             Watched { namespace, refused, organizations, invites }
         })
         .collect();
@@ -307,22 +307,14 @@ where
     (store, events.boxed())
 }
 
-fn seen_organization(change: Change<Organization>) -> Seen {
-    let (object, gone) = match change {
-        Change::Object { object, gone } => (object, gone),
-        Change::Listed => return Seen::Relisted,
-        Change::Refused(namespace) => return Seen::Refused(namespace),
-    };
-    Seen::Object { is_invite: false, signal: signal(&object, gone), organization: key_of(&object) }
-}
-
-fn seen_invite(change: Change<UserInvite>) -> Seen {
-    let (object, gone) = match change {
-        Change::Object { object, gone } => (object, gone),
-        Change::Listed => return Seen::Relisted,
-        Change::Refused(namespace) => return Seen::Refused(namespace),
-    };
-    Seen::Object { is_invite: true, signal: signal(&object, gone), organization: organization_of(&object) }
+fn seen<K: Resource>(change: Change<K>, is_invite: bool, organization: impl Fn(&K) -> OrganizationKey) -> Seen {
+    match change {
+        Change::Object { object, gone } => {
+            Seen::Object { is_invite, signal: signal(&object, gone), organization: organization(&object) }
+        }
+        Change::Listed => Seen::Relisted,
+        Change::Refused(namespace) => Seen::Refused(namespace),
+    }
 }
 
 pub fn key_of(organization: &Organization) -> OrganizationKey {

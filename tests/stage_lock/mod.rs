@@ -94,6 +94,16 @@ pub async fn play_node(stage: &Stage) -> bool {
     started
 }
 
+/// Until the roll-out has ended and the server was found closed.
+pub async fn rolled_out(stage: &Stage) {
+    stage
+        .until("the roll-out", async || {
+            play_node(stage).await;
+            condition(&stage.get("organization/acme").await, "SignupRestricted")["status"] == "True"
+        })
+        .await;
+}
+
 pub async fn reconcile(stage: &Stage, value: &str) {
     let annotation = format!("labelstudio.rs/reconcile={value}");
     stage.kubectl(&["annotate", "--overwrite", "organization/acme", &annotation], "").await;
