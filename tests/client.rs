@@ -4,7 +4,7 @@
 
 use label_studio_operator::label_studio::{
     BaseUrl, Boottime, Class, Client, Connection, Edition, Error, InvitationState, Invite, Limit, Pace, Paces, Removed,
-    Revoked, Role, Timeouts, Token,
+    Revoked, Role, Timeouts, Token, Traffic,
 };
 use label_studio_simulator::{Fault, FaultKind, Options, PastTheEnd, RateLimit, Simulator, Switches};
 use secrecy::SecretString;
@@ -22,6 +22,7 @@ fn client(simulator: &Simulator, token: String, pace: Pace) -> Client {
         token: Token::parse(SecretString::from(token)).unwrap(),
         ca_bundle: None,
         timeouts: Timeouts { mail: Duration::from_secs(1), ..Timeouts::default() },
+        traffic: Traffic::default(),
     };
     Client::new(connection, pace).unwrap()
 }

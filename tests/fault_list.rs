@@ -49,11 +49,8 @@ fn each_fault_names_tests_that_exist() {
                 found += 1;
             }
         }
-        let later = tests.starts_with("none yet: ");
-        assert!((found == 0) == later, "{fault}: no test, and not said why");
+        assert!(found > 0, "{fault}: no test");
     }
-    let later = rows.iter().filter(|[_, tests, _]| tests.starts_with("none yet")).count();
-    assert_eq!(later, 1, "a fault without a test");
 }
 
 #[test]

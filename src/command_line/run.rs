@@ -1,6 +1,6 @@
 //! `run`: the controller, in a cluster or from a kubeconfig.
 
-use crate::controller::{self, Settings};
+use crate::controller::{self, Settings, Terms};
 use anyhow::Context as _;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +17,20 @@ pub struct Arguments {
     #[arg(long, value_name = "HOST", env = "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", value_delimiter = ',')]
     allowed_server: Vec<String>,
 
+    /// Wait until this replica holds the Lease, and act only while it does: for more than one replica.
+    #[arg(long, env = "LABEL_STUDIO_OPERATOR_LEADER_ELECT")]
+    leader_elect: bool,
+
+    /// Which Lease, in the namespace of the pod or of the kubeconfig. Operators that watch different namespaces need
+    /// different ones.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "LABEL_STUDIO_OPERATOR_LEASE_NAME",
+        default_value = "label-studio-operator"
+    )]
+    lease_name: String,
+
     /// Log lines as text for people or as JSON for machines.
     #[arg(long, value_name = "FORMAT", env = "LABEL_STUDIO_OPERATOR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -27,6 +41,8 @@ pub struct Arguments {
     log: String,
 
     // Hidden: tests shorten these; nobody else has a reason to.
+    #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_LEASE_SECONDS", default_value_t = 12)]
+    lease_seconds: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", default_value_t = 120_000)]
     mail_timeout_ms: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", default_value_t = 60_000)]
@@ -49,6 +65,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments {
         namespace,
         allowed_server,
+        leader_elect,
+        lease_name,
+        lease_seconds,
         log_format,
         log,
         mail_timeout_ms,
@@ -63,7 +82,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => logs.json().init(),
     }
+    let terms = Terms { name: lease_name, lasts: Duration::from_secs(lease_seconds.max(1)) };
     let settings = Settings {
+        lease: leader_elect.then_some(terms),
         namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
         allowed_servers: allowed_server
             .iter()
@@ -95,11 +116,10 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
         tracing::info!("stopping: what is in flight ends, nothing new starts");
         tell.send_replace(true);
     });
-    let kube = kube::Client::try_default()
-        .await
-        .context("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+    let config =
+        kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, "starting");
-    controller::run(kube, settings, stop).await?;
+    controller::run(config, settings, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::credentials::Place;
 use super::objects::MANAGER;
 use super::situation::{Names, Problem};
 use crate::engine::apply::AUDIT;
-use crate::label_studio::{Complaint, Entry, Error, Session, SignUp, Timeouts, Token, Visitor};
+use crate::label_studio::{Complaint, Entry, Error, Session, SignUp, Timeouts, Token, Traffic, Visitor};
 use crate::resources::{Bootstrap, Organization};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,6 +26,7 @@ pub struct Bootstrapping<'a> {
     pub password: SecretString,
     pub place: Place,
     pub timeouts: Timeouts,
+    pub traffic: Traffic,
 }
 
 /// Ends with the token in its Secret, and returns it.
@@ -34,7 +35,8 @@ pub async fn make_first_account(job: &Bootstrapping<'_>) -> Result<Token, Proble
     // Before there is an account: what cannot be kept is not begun.
     job.store(&SecretString::from("label-studio-operator"), true).await?;
     let Place { base_url, ca_bundle } = job.place.clone();
-    let visitor = Visitor::new(base_url, ca_bundle.as_deref(), job.timeouts).map_err(|error| job.failed(&error))?;
+    let visitor = Visitor::new(base_url, ca_bundle.as_deref(), job.timeouts, job.traffic.clone());
+    let visitor = visitor.map_err(|error| job.failed(&error))?;
     let email = job.email();
     let entry = visitor.sign_in(&email, &job.password).await.map_err(|error| job.failed(&error))?;
     let session = match entry {

@@ -41,7 +41,8 @@ pub async fn connection(
         }
     };
     let Place { base_url, ca_bundle } = place;
-    Ok(Connection { base_url, token, ca_bundle, timeouts: context.settings.timeouts() })
+    let traffic = context.traffic.clone();
+    Ok(Connection { base_url, token, ca_bundle, timeouts: context.settings.timeouts(), traffic })
 }
 
 async fn first_token(
@@ -62,8 +63,8 @@ async fn first_token(
     {
         return Err(problem.clone());
     }
-    let timeouts = context.settings.timeouts();
-    let job = Bootstrapping { kube: &context.kube, organization, bootstrap, password, place: place.clone(), timeouts };
+    let (timeouts, traffic, place) = (context.settings.timeouts(), context.traffic.clone(), place.clone());
+    let job = Bootstrapping { kube: &context.kube, organization, bootstrap, password, place, timeouts, traffic };
     let made = make_first_account(&job).await;
     let until = Instant::now() + std::time::Duration::from(organization.spec.interval);
     refused.0 = made.as_ref().err().filter(|problem| !problem.passes()).map(|problem| (cause, problem.clone(), until));

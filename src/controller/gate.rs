@@ -2,6 +2,7 @@
 
 use super::task::stopped;
 use crate::engine::apply::Gate;
+use crate::label_studio::Traffic;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ pub struct Preemption {
     pub seen: u64,
     pub planned: Instant,
     pub stop: channel::Receiver<bool>,
+    pub traffic: Traffic,
 }
 
 impl Preemption {
@@ -36,6 +38,6 @@ impl Preemption {
 impl Gate for Preemption {
     fn is_open(&self) -> bool {
         let newer = *self.woken.borrow() != self.seen && self.planned.elapsed() >= REPLAN_EVERY;
-        !newer && !*self.stop.borrow()
+        !newer && !*self.stop.borrow() && self.traffic.is_open()
     }
 }

@@ -10,6 +10,8 @@ mod farewell;
 mod gate;
 mod handover;
 mod invite_link;
+mod lead;
+mod lease;
 mod left_behind;
 mod link_secret;
 mod objects;
@@ -26,14 +28,19 @@ mod tell;
 mod watch;
 
 use crate::engine::mark::MailPatience;
-use crate::label_studio::{Paces, Timeouts};
-use std::sync::Arc;
+use crate::label_studio::{Paces, Timeouts, Traffic};
+
+pub use lead::{Ended, run};
+pub use lease::Terms;
+
 use std::time::Duration;
 use tokio::sync::watch as channel;
 
 /// What the operator of this process decides. Times that tests shorten are hidden from people.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// With whom the work is shared in turn. None: this process is alone.
+    pub lease: Option<Terms>,
     /// None: all namespaces.
     pub namespaces: Vec<String>,
     /// Hosts in lower case, without port. Empty: every host.
@@ -68,25 +75,8 @@ struct Context {
     watched: Vec<watch::Watched>,
     events: events::Events,
     paces: Paces,
+    traffic: Traffic,
     rivals: rivals::Rivals,
     settings: Settings,
     stop: channel::Receiver<bool>,
-}
-
-/// Runs until `stop` says so, then lets what is in flight end.
-pub async fn run(kube: kube::Client, settings: Settings, stop: channel::Receiver<bool>) -> anyhow::Result<()> {
-    let (watched, streams) = watch::watch(&kube, &settings.namespaces);
-    let context = Arc::new(Context {
-        events: events::Events::new(kube.clone()),
-        kube,
-        watched,
-        paces: Paces::new(),
-        rivals: rivals::Rivals::default(),
-        settings,
-        stop: stop.clone(),
-    });
-    let tasks = task::Tasks::new(context.clone());
-    watch::follow(streams, &context, &tasks, stop).await;
-    tasks.end(context.settings.stop_within).await;
-    Ok(())
 }

@@ -144,7 +144,8 @@ async fn attempt(
         return Ok(if alone { Next::Never } else { Next::WhenWoken });
     };
     let mut ledger = read_ledger(objects, std::mem::take(&mut state.passing));
-    let gate = Preemption { woken: woken.clone(), seen, planned: Instant::now(), stop: context.stop.clone() };
+    let (stop, traffic) = (context.stop.clone(), context.traffic.clone());
+    let gate = Preemption { woken: woken.clone(), seen, planned: Instant::now(), stop, traffic };
     let next = stages(context, state, objects, &mut ledger, &organization, gate).await;
     state.passing = ledger.passing;
     next

@@ -72,13 +72,14 @@ impl Tasks {
         running.set.spawn(keep(self.clone(), key.clone(), counter, woken, delay));
     }
 
-    /// Waits until every pass has ended, at most `within`.
-    pub async fn end(&self, within: Duration) {
+    /// Waits until every pass has ended, at most `within`. False: one has not.
+    pub async fn end(&self, within: Duration) -> bool {
         let mut set = std::mem::take(&mut self.lock().set);
         let ended = timeout_at(Instant::now() + within, async { while set.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::warn!("a pass did not end in time; its mark, if any, guards the mail");
         }
+        ended.is_ok()
     }
 
     /// Nobody refers to this Organization any more. False: an event came in between.

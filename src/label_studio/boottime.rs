@@ -17,6 +17,9 @@ const CLOCK: ClockId = ClockId::Monotonic;
 pub struct Boottime(Duration);
 
 impl Boottime {
+    /// No boot lasts until then.
+    pub const NEVER: Self = Self(Duration::MAX);
+
     pub fn now() -> Self {
         let time = clock_gettime(CLOCK);
         Self(Duration::new(

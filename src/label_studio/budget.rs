@@ -34,7 +34,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::scripted::{Reply, Scripted};
-    use super::super::{Client, Connection, Timeouts};
+    use super::super::{Client, Connection, Timeouts, Traffic};
     use super::*;
 
     #[tokio::test]
@@ -47,6 +47,7 @@ mod tests {
                 token: Token::parse(token.into()).unwrap(),
                 ca_bundle: None,
                 timeouts: Timeouts::default(),
+                traffic: Traffic::default(),
             };
             let limit = Limit { requests_per_second: 1000.0, burst: 1 };
             let budget = Budget { paces: paces.clone(), organization: organization.to_owned(), limit };

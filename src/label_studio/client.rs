@@ -15,6 +15,7 @@ use super::budget::Budget;
 use super::error::Error;
 use super::pace::Pace;
 use super::token::Token;
+use super::traffic::Traffic;
 
 /// How a client reaches its server.
 pub struct Connection {
@@ -23,6 +24,7 @@ pub struct Connection {
     /// Further root certificates in PEM, beside those of the system.
     pub ca_bundle: Option<Vec<u8>>,
     pub timeouts: Timeouts,
+    pub traffic: Traffic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(super) struct Inner {
     pub(super) http: reqwest::Client,
     pub(super) timeouts: Timeouts,
     pub(super) credential: Credential,
+    pub(super) traffic: Traffic,
     pub(super) sent: AtomicU64,
     token: Token,
     pace: Mutex<Pace>,
@@ -73,7 +76,7 @@ impl Client {
     fn build(connection: Connection, pace: Pace, budget: Option<Budget>) -> Result<Self, Error> {
         // Fails if one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let Connection { base_url, token, ca_bundle, timeouts } = connection;
+        let Connection { base_url, token, ca_bundle, timeouts, traffic } = connection;
         let roots = ca_bundle.as_deref().map(certificates).transpose()?.unwrap_or_default();
         let inner = Inner {
             http: build(&base_url, &roots, timeouts, usize::MAX)?,
@@ -81,6 +84,7 @@ impl Client {
             credential: Credential::new(&token)?,
             base_url,
             timeouts,
+            traffic,
             sent: AtomicU64::new(0),
             token,
             pace: Mutex::new(pace),
@@ -195,7 +199,7 @@ impl fmt::Debug for Connection {
             .field("token", &self.token)
             .field("ca_bundle", &self.ca_bundle.is_some())
             .field("timeouts", &self.timeouts)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,6 +219,7 @@ mod tests {
                 token: Token::parse("sesame-sesame".into()).unwrap(),
                 ca_bundle: Some(bundle.as_bytes().to_vec()),
                 timeouts: Timeouts::default(),
+                traffic: Traffic::default(),
             };
             assert!(matches!(Client::new(connection, Pace::unlimited()), Err(Error::CaBundle(_))), "{bundle}");
         }

@@ -7,7 +7,7 @@
 //! One file per part of the API (`version`, `whoami`, `organization`, `roster`, `members`, `invite`, `invite_link`,
 //! `billing`, `workspaces`), and `visitor` for what needs no token; below them `retry` (what is tried again), `access` (the five-minute
 //! access token), `send` (one request),
-//! `pace` (when it may start).
+//! `pace` (when it may start), `fence` (whether this process may at all), `traffic` (what is counted of it).
 
 mod access;
 mod base_url;
@@ -16,6 +16,7 @@ mod boottime;
 mod budget;
 mod client;
 mod error;
+mod fence;
 mod invite;
 mod invite_link;
 mod loose;
@@ -31,6 +32,7 @@ mod roster;
 mod scripted;
 mod send;
 mod token;
+mod traffic;
 mod version;
 mod visitor;
 mod whoami;
@@ -42,6 +44,7 @@ pub use boottime::Boottime;
 pub use budget::Budget;
 pub use client::{Client, Connection, Timeouts};
 pub use error::{Class, Error, Reach};
+pub use fence::Fence;
 pub use invite::{Invite, Revoked};
 pub use invite_link::InviteLink;
 pub use members::{InvitationState, Member, Removed};
@@ -50,6 +53,7 @@ pub use pace::{Lane, Limit, NotStarted, Pace, Paces};
 pub use role::{Edition, Role};
 pub use roster::Roster;
 pub use token::{Token, TokenError, TokenKind};
+pub use traffic::Traffic;
 pub use version::Version;
 pub use visitor::{Complaint, Entry, Session, SignUp, Visitor};
 pub use whoami::Whoami;

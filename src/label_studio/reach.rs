@@ -57,7 +57,7 @@ mod tests {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ServerConfig, ServerConnection, Stream};
 
-    use super::super::{BaseUrl, Boottime, Client, Connection, Invite, Pace, Role, Timeouts, Token};
+    use super::super::{BaseUrl, Boottime, Client, Connection, Invite, Pace, Role, Timeouts, Token, Traffic};
     use super::*;
 
     const SERVER: &[u8] = include_bytes!("reach/test-server.pem");
@@ -93,6 +93,7 @@ mod tests {
             token: Token::parse("sesame-sesame".into()).unwrap(),
             ca_bundle,
             timeouts: Timeouts { mail: Duration::from_secs(5), ..Timeouts::default() },
+            traffic: Traffic::default(),
         };
         let emails = ["a@example.com".to_owned()];
         let invite = Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] };

@@ -272,6 +272,7 @@ mod http_tests {
             token: client.token().clone(),
             ca_bundle: None,
             timeouts: super::super::Timeouts::default(),
+            traffic: super::super::Traffic::default(),
         };
         let client = Client::new(connection, super::super::Pace::unlimited()).unwrap();
         let error = invite(&client, Duration::from_secs(5)).await.unwrap_err();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
+use super::{BaseUrl, Client, Connection, Pace, Timeouts, Token, Traffic};
 
 pub(super) struct Scripted {
     address: SocketAddr,
@@ -83,13 +83,17 @@ impl Scripted {
     }
 
     pub(super) fn client_with(&self, token: &str, timeouts: Timeouts, pace: Pace) -> Client {
-        let connection = Connection {
+        Client::new(Connection { timeouts, ..self.connection(token, Traffic::default()) }, pace).unwrap()
+    }
+
+    pub(super) fn connection(&self, token: &str, traffic: Traffic) -> Connection {
+        Connection {
             base_url: BaseUrl::parse(&self.url()).unwrap(),
             token: Token::parse(SecretString::from(token)).unwrap(),
             ca_bundle: None,
-            timeouts,
-        };
-        Client::new(connection, pace).unwrap()
+            timeouts: Timeouts::default(),
+            traffic,
+        }
     }
 }
 

@@ -71,13 +71,17 @@ impl Call {
 impl Client {
     /// Sends once. Anything but a 2xx is an error.
     pub(super) async fn exchange(&self, call: &Call, authorization: Option<&HeaderValue>) -> Result<Answer, Error> {
+        let traffic = &self.inner.traffic;
+        let queued = Instant::now();
         self.pace().ready(call.lane, call.start_by).await?;
+        traffic.waited(call.lane, queued.elapsed());
+        traffic.may_start()?;
         self.inner.sent.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         let sent = self.request(call, authorization).send().await;
         // The path without its query: that may hold an address.
         let (method, path, ms) = (call.method.as_str(), call.path.as_str(), begun.elapsed().as_millis());
-        match sent {
+        let answer = match sent {
             Ok(response) => {
                 tracing::debug!(method, path, status = response.status().as_u16(), ms, "label studio answered");
                 self.answer(call, response).await
@@ -87,7 +91,9 @@ impl Client {
                 tracing::debug!(method, path, %error, ms, "label studio did not answer");
                 Err(error)
             }
-        }
+        };
+        traffic.answered(method, path, &answer, begun.elapsed());
+        answer
     }
 
     fn request(&self, call: &Call, authorization: Option<&HeaderValue>) -> reqwest::RequestBuilder {

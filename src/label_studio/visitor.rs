@@ -16,6 +16,7 @@ use super::client::{Client, Inner, Timeouts, build, certificates};
 use super::error::Error;
 use super::reach::unreachable;
 use super::send::target_host;
+use super::traffic::Traffic;
 
 const SIGN_UP: &str = "/user/signup/";
 const SIGN_IN: &str = "/user/login/";
@@ -29,6 +30,7 @@ pub struct Visitor {
     base_url: BaseUrl,
     http: reqwest::Client,
     timeout: Duration,
+    traffic: Traffic,
 }
 
 /// What came of a form.
@@ -77,16 +79,22 @@ struct Page {
 impl Client {
     /// The same server, without the token.
     pub fn visitor(&self) -> Visitor {
-        let Inner { base_url, http, timeouts, .. } = &*self.inner;
-        Visitor { base_url: base_url.clone(), http: http.clone(), timeout: timeouts.read }
+        let Inner { base_url, http, timeouts, traffic, .. } = &*self.inner;
+        let (base_url, http, traffic) = (base_url.clone(), http.clone(), traffic.clone());
+        Visitor { base_url, http, timeout: timeouts.read, traffic }
     }
 }
 
 impl Visitor {
-    pub fn new(base_url: BaseUrl, ca_bundle: Option<&[u8]>, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn new(
+        base_url: BaseUrl,
+        ca_bundle: Option<&[u8]>,
+        timeouts: Timeouts,
+        traffic: Traffic,
+    ) -> Result<Self, Error> {
         let roots = ca_bundle.map(certificates).transpose()?.unwrap_or_default();
         let http = build(&base_url, &roots, timeouts, usize::MAX)?;
-        Ok(Self { base_url, http, timeout: timeouts.read })
+        Ok(Self { base_url, http, timeout: timeouts.read, traffic })
     }
 
     /// Whether sign-up without a link is refused. Creates nothing: the form is empty, and whether it is permitted is
@@ -201,6 +209,7 @@ impl Visitor {
 
     async fn read(&self, path: &str, request: reqwest::RequestBuilder) -> Result<Page, Error> {
         let lost = |error: reqwest::Error| unreachable(self.base_url.host(), &error);
+        self.traffic.may_start()?;
         let mut response = request.timeout(self.timeout).send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let to_host = target_host(&response);

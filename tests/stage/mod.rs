@@ -21,7 +21,7 @@ pub struct Stage {
     /// Namespaces that the operator looks into.
     pub watched: Vec<String>,
     pub simulator: Simulator,
-    kubeconfig: PathBuf,
+    pub kubeconfig: PathBuf,
     pub operator: Option<OperatorProcess>,
 }
 

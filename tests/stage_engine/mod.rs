@@ -19,7 +19,7 @@ use label_studio_operator::engine::ledger::{Ledger, Passing};
 use label_studio_operator::engine::mark::MailPatience;
 use label_studio_operator::engine::observe::observe;
 use label_studio_operator::engine::rounds::{Pass, Stop, rounds};
-use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token};
+use label_studio_operator::label_studio::{BaseUrl, Client, Connection, Pace, Timeouts, Token, Traffic};
 use label_studio_operator::resources::{
     FINALIZER, HeldReason, Organization, OrganizationSpec, Person, PersonState, REINVITE_ANNOTATION, UserInvite,
     folded, seconds,
@@ -114,6 +114,7 @@ impl Stage {
             token: Token::parse(simulator.legacy_token().into()).unwrap(),
             ca_bundle: None,
             timeouts: Timeouts::default(),
+            traffic: Traffic::default(),
         };
         let client = Client::new(connection, Pace::unlimited()).unwrap();
         // A number, since after a crash the guard counts removals twice, and would rightly hold the rest of a share.

@@ -11,6 +11,7 @@ use ring::signature::KeyPair as _;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -211,6 +212,19 @@ impl ControlPlane {
         let path = self.folder.file(format!("operator-{namespace}.kubeconfig"));
         write_kubeconfig(&path, &self.url, &certificate(&self.folder), &token, namespace)?;
         Ok(path)
+    }
+
+    /// The same rights over another way to the API server.
+    pub fn kubeconfig_over(&self, kubeconfig: &Path, way: SocketAddr) -> anyhow::Result<PathBuf> {
+        let text = std::fs::read_to_string(kubeconfig)?.replace(&self.url, &format!("https://{way}"));
+        let path = self.folder.file(format!("over-{}.kubeconfig", way.port()));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// Where the API server listens.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.url.trim_start_matches("https://").parse()?)
     }
 
     /// A fresh client with any kubeconfig, such as that of [`ControlPlane::operator_kubeconfig`].

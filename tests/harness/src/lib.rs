@@ -3,6 +3,7 @@
 //! * [`ControlPlane`]: etcd, kube-apiserver and kube-controller-manager, with RBAC on, built from pinned sources.
 //! * [`OpenSourceLabelStudio`]: the real open-source server.
 //! * [`OperatorProcess`]: our own binary, run as a process, with exactly the rights that the chart grants.
+//! * [`Relay`]: a way to one of them that can be cut.
 //! * [`TlsFront`]: TLS with a private authority, in front of the simulator.
 //! * [`eventually`]: waits for what has no watch.
 //!
@@ -16,6 +17,7 @@ mod control_plane;
 mod label_studio;
 mod operator_process;
 mod parts;
+mod relay;
 mod run_folder;
 mod tls_front;
 mod tool;
@@ -24,6 +26,7 @@ pub use control_plane::ControlPlane;
 pub use label_studio::OpenSourceLabelStudio;
 pub use operator_process::{Ended, OperatorProcess};
 pub use parts::{control_plane_folder, label_studio_folder};
+pub use relay::Relay;
 pub use run_folder::{Process, RunFolder};
 pub use tls_front::{Authority, Identity, TlsFront};
 pub use tool::{Helm, Kubectl, Output, Tool};

@@ -2,6 +2,7 @@
 
 use crate::{Process, RunFolder};
 use anyhow::Context as _;
+use rustix::process::Signal;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -69,6 +70,21 @@ impl OperatorProcess {
     /// SIGKILL: nothing of it runs when this returns.
     pub fn kill_hard(&self) -> anyhow::Result<ExitStatus> {
         self.process.kill()
+    }
+
+    /// SIGSTOP: it stands still until it is resumed, as when its machine sleeps.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::CONT)
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub async fn ended(&self, within: Duration) -> anyhow::Result<ExitStatus> {
+        self.process.wait(within).await
     }
 
     /// SIGTERM, and waits for the end.

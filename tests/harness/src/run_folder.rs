@@ -8,6 +8,7 @@
 //! comes after the guard knows the process id, so at no moment is there a process that nobody would end.
 
 use anyhow::Context as _;
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -187,10 +188,15 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Sent to it alone, if it still runs.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let mut child = self.child();
         // While it has not been waited for, its id cannot have become another's.
         if child.try_wait()?.is_none() {
-            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)?;
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal)?;
         }
         Ok(())
     }
@@ -201,7 +207,7 @@ impl Process {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::KILL)?;
+        rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), Signal::KILL)?;
         Ok(child.wait()?)
     }
 
