@@ -173,7 +173,7 @@ async fn an_operator_that_is_there_before_the_kinds_waits_for_them() {
     let mut stage = Stage::set_on(plane, Options::default(), &[]).await;
     stage.start_operator();
     stage.secret(&stage.simulator.legacy_token()).await;
-    stage.until("it to find none", async || stage.log().contains("watch failed, trying again")).await;
+    stage.until("it to find none", async || stage.log().contains("Organization is not served")).await;
     plane.install_crds().await.unwrap();
     stage.apply(&stage.organization(json!({}))).await;
     stage.ready("organization/acme", "True", "Reconciled").await;

@@ -2,6 +2,7 @@
 
 use crate::controller::{self, Settings, Terms};
 use anyhow::Context as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -30,6 +31,14 @@ pub struct Arguments {
         default_value = "label-studio-operator"
     )]
     lease_name: String,
+
+    /// Serve `/livez` and `/readyz` at this address, such as 0.0.0.0:8081.
+    #[arg(long, value_name = "ADDRESS", env = "LABEL_STUDIO_OPERATOR_HEALTH_ADDRESS")]
+    health_address: Option<SocketAddr>,
+
+    /// Serve `/metrics` at this address, such as 0.0.0.0:8080.
+    #[arg(long, value_name = "ADDRESS", env = "LABEL_STUDIO_OPERATOR_METRICS_ADDRESS")]
+    metrics_address: Option<SocketAddr>,
 
     /// Log lines as text for people or as JSON for machines.
     #[arg(long, value_name = "FORMAT", env = "LABEL_STUDIO_OPERATOR_LOG_FORMAT", default_value = "text")]
@@ -68,6 +77,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         leader_elect,
         lease_name,
         lease_seconds,
+        health_address,
+        metrics_address,
         log_format,
         log,
         mail_timeout_ms,
@@ -85,6 +96,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let terms = Terms { name: lease_name, lasts: Duration::from_secs(lease_seconds.max(1)) };
     let settings = Settings {
         lease: leader_elect.then_some(terms),
+        health_address,
+        metrics_address,
         namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
         allowed_servers: allowed_server
             .iter()

@@ -1,13 +1,21 @@
 //! The life of the process: waits for its turn where several share the work, leads, and ends. Nothing here knows what is
 //! done while it leads.
 
+use super::figures::Figures;
+use super::kinds::missing;
 use super::lease::{Candidate, Held};
+use super::serve::{Pages, serve};
+use super::station::{Phase, Station};
 use super::task::{Tasks, stopped};
 use super::{Context, Settings, events, rivals, watch};
 use crate::label_studio::{Fence, Paces, Traffic};
 use kube::client::{Body, ClientBuilder};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch as channel;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tower::filter::FilterLayer;
 
 /// Why the process ends before anybody stopped it.
@@ -17,14 +25,24 @@ pub enum Ended {
     LeaseLost,
     #[error("the connection to the API server cannot be made: {0}")]
     Unconnected(#[from] kube::Error),
+    #[error("{0} cannot be served: {1}")]
+    Unserved(SocketAddr, std::io::Error),
     #[error("the controller failed: {0}")]
     Failed(#[from] tokio::task::JoinError),
 }
 
+/// How often to look whether the kinds are there.
+const KINDS_AGAIN: Duration = Duration::from_secs(1);
+
 /// Runs until `stop` says so, then lets what is in flight end and gives the Lease back.
 pub async fn run(config: kube::Config, settings: Settings, mut stop: channel::Receiver<bool>) -> Result<(), Ended> {
+    let station = Arc::new(Station::new());
+    for (address, pages) in [(settings.health_address, Pages::Health), (settings.metrics_address, Pages::Figures)] {
+        let Some(address) = address else { continue };
+        serve(address, pages, Arc::clone(&station)).await.map_err(|error| Ended::Unserved(address, error))?;
+    }
     let Some(terms) = settings.lease.clone() else {
-        lead(kube::Client::try_from(config)?, settings, Fence::open(), stop).await;
+        lead(kube::Client::try_from(config)?, settings, Fence::open(), station, stop).await;
         return Ok(());
     };
     let fence = Fence::closed();
@@ -32,21 +50,21 @@ pub async fn run(config: kube::Config, settings: Settings, mut stop: channel::Re
     let held = tokio::select! {
         biased;
         () = stopped(&mut stop) => return Ok(()),
-        held = candidate.acquire() => held,
+        held = candidate.acquire(&station) => held,
     };
+    let (tell, end) = channel::channel(false);
     // Lists both kinds afresh: whoever led before has written to them until a moment ago.
-    lead_in_turn(held, behind(&fence, config)?, settings, fence, stop).await
+    let leading = tokio::spawn(lead(behind(&fence, config)?, settings, fence, station, end));
+    while_held(held, leading, &tell, stop).await
 }
 
-async fn lead_in_turn(
+/// Tells what leads to end when somebody stops the process or the Lease is lost.
+async fn while_held(
     mut held: Held,
-    kube: kube::Client,
-    settings: Settings,
-    fence: Fence,
+    mut leading: JoinHandle<bool>,
+    tell: &channel::Sender<bool>,
     mut stop: channel::Receiver<bool>,
 ) -> Result<(), Ended> {
-    let (tell, end) = channel::channel(false);
-    let mut leading = tokio::spawn(lead(kube, settings, fence, end));
     let mut lost = false;
     tokio::select! {
         () = stopped(&mut stop) => {}
@@ -71,7 +89,18 @@ async fn lead_in_turn(
 }
 
 /// Whether everything that was in flight has ended.
-async fn lead(kube: kube::Client, settings: Settings, fence: Fence, stop: channel::Receiver<bool>) -> bool {
+async fn lead(
+    kube: kube::Client,
+    settings: Settings,
+    fence: Fence,
+    station: Arc<Station>,
+    mut stop: channel::Receiver<bool>,
+) -> bool {
+    tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return true,
+        () = until_kinds_are_there(&kube, &station) => {}
+    }
     let (watched, streams) = watch::watch(&kube, &settings.namespaces);
     let context = Arc::new(Context {
         events: events::Events::new(kube.clone()),
@@ -79,13 +108,35 @@ async fn lead(kube: kube::Client, settings: Settings, fence: Fence, stop: channe
         watched,
         paces: Paces::new(),
         traffic: Traffic::behind(fence),
+        figures: Figures::default(),
         rivals: rivals::Rivals::default(),
         settings,
         stop: stop.clone(),
     });
     let tasks = Tasks::new(context.clone());
+    station.enter(Phase::Leading(context.clone(), tasks.clone()));
     watch::follow(streams, &context, &tasks, stop).await;
     tasks.end(context.settings.stop_within).await
+}
+
+async fn until_kinds_are_there(kube: &kube::Client, station: &Station) {
+    let mut told = String::new();
+    loop {
+        let lacks = match missing(kube).await {
+            Ok(missing) if missing.is_empty() => return,
+            Ok(missing) => format!(
+                "the API server does not know the kinds as this version writes them: {}; apply the CRDs of this version",
+                missing.join(", ")
+            ),
+            Err(error) => format!("the API server does not say which kinds it knows: {error}"),
+        };
+        if told != lacks {
+            tracing::warn!("{lacks}");
+            station.enter(Phase::Waiting(lacks.clone()));
+            told = lacks;
+        }
+        sleep(KINDS_AGAIN).await;
+    }
 }
 
 /// A client whose writes do not start behind the fence. Reads change nothing.

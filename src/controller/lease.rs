@@ -2,6 +2,7 @@
 //! on while the machine sleeps: each renewal moves the fence, and behind the fence no request starts. What the Lease says of
 //! the time is shown to people and compared with nothing, since clocks of two machines differ.
 
+use super::station::{Phase, Station};
 use crate::label_studio::{Boottime, Fence};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -69,19 +70,24 @@ impl Candidate {
     }
 
     /// Waits until the Lease is ours. May be dropped at any time: what was asked for meanwhile ends by itself.
-    pub async fn acquire(mut self) -> Held {
+    pub async fn acquire(mut self, station: &Station) -> Held {
         loop {
             match timeout(self.terms.is_safe_for(), self.attempt()).await {
                 Ok(Ok(Some((lease, until)))) => {
                     tracing::info!(lease = self.terms.name, holder = self.identity, "this replica leads");
                     return Held { candidate: self, lease, until };
                 }
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => tracing::warn!(lease = self.terms.name, %error, "no Lease yet, trying again"),
-                Err(_) => tracing::warn!(lease = self.terms.name, "no answer about the Lease, trying again"),
+                Ok(Ok(None)) => station.enter(Phase::StandingBy),
+                Ok(Err(error)) => self.tell(station, &error.to_string()),
+                Err(_) => self.tell(station, "the API server does not answer"),
             }
             sleep(self.terms.pause()).await;
         }
+    }
+
+    fn tell(&self, station: &Station, why: &str) {
+        tracing::warn!(lease = self.terms.name, why, "no Lease yet, trying again");
+        station.enter(Phase::Waiting(format!("Lease {:?} cannot be had: {why}", self.terms.name)));
     }
 
     async fn attempt(&mut self) -> kube::Result<Option<(Lease, Boottime)>> {

@@ -7,21 +7,26 @@ mod credentials;
 mod desk;
 mod events;
 mod farewell;
+mod figures;
 mod gate;
 mod handover;
 mod invite_link;
+mod kinds;
 mod lead;
 mod lease;
 mod left_behind;
 mod link_secret;
+mod metrics;
 mod objects;
 mod publish;
 mod readable;
 mod reconcile;
 mod rivals;
+mod serve;
 mod server;
 mod signup_lock;
 mod situation;
+mod station;
 mod status;
 mod task;
 mod tell;
@@ -33,6 +38,7 @@ use crate::label_studio::{Paces, Timeouts, Traffic};
 pub use lead::{Ended, run};
 pub use lease::Terms;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 
@@ -41,6 +47,10 @@ use tokio::sync::watch as channel;
 pub struct Settings {
     /// With whom the work is shared in turn. None: this process is alone.
     pub lease: Option<Terms>,
+    /// Where `/livez` and `/readyz` are served.
+    pub health_address: Option<SocketAddr>,
+    /// Where `/metrics` is served.
+    pub metrics_address: Option<SocketAddr>,
     /// None: all namespaces.
     pub namespaces: Vec<String>,
     /// Hosts in lower case, without port. Empty: every host.
@@ -76,6 +86,7 @@ struct Context {
     events: events::Events,
     paces: Paces,
     traffic: Traffic,
+    figures: figures::Figures,
     rivals: rivals::Rivals,
     settings: Settings,
     stop: channel::Receiver<bool>,

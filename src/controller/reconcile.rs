@@ -78,6 +78,8 @@ pub struct State {
     pub link: invite_link::Kept,
     passing: Passing,
     conflicts: u32,
+    /// What came of the last pass, in a word for the figures.
+    result: &'static str,
 }
 
 impl State {
@@ -93,12 +95,15 @@ impl State {
             link: invite_link::Kept::default(),
             passing: Passing::default(),
             conflicts: 0,
+            result: "",
         }
     }
 }
 
 pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Receiver<u64>, seen: u64) -> Next {
     let key = state.key.clone();
+    let begun = Instant::now();
+    state.result = "done";
     let mut objects = state.objects.take().unwrap_or_else(|| Objects::new(context.kube.clone(), key.clone()));
     objects.refresh(context);
     objects.begin(objects.organization.as_ref().is_some_and(|organization| asks_for_a_pass(organization).is_some()));
@@ -109,6 +114,9 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     tell_left_behind(context, &mut objects).await;
     let again = objects.left_behind.next();
     state.objects = Some(objects);
+    let result = if ended.is_ok() { state.result } else { "conflict" };
+    context.figures.passed(result, begun.elapsed());
+    context.figures.connected(&key, state.session.current().map(|server| &server.client));
     match ended {
         Ok(next) => {
             state.conflicts = 0;
@@ -236,6 +244,7 @@ impl Pass<'_> {
             }
         }
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
+        self.context.figures.left(&state.key, &plan);
         tracing::debug!(organization = %state.key, ?stop, "rounds ended");
         self.conclude(state, objects, ledger, &plan, stop).await
     }
@@ -288,11 +297,12 @@ impl Pass<'_> {
 
     pub async fn tell_problem(
         &self,
-        state: &State,
+        state: &mut State,
         objects: &mut Objects,
         ledger: &Ledger,
         problem: &Problem,
     ) -> Result<Told, Forgotten> {
+        state.result = problem.reason;
         tracing::info!(organization = %state.key, reason = problem.reason, message = problem.message, "cannot act");
         let view = OrganizationView { problem: Some(problem), ..Default::default() };
         publish(self.context, objects, self.desired, ledger, view, &self.gate).await

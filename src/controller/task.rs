@@ -4,7 +4,7 @@
 use super::Context;
 use super::reconcile::{Next, State, pass};
 use crate::engine::apply::AUDIT;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -37,6 +37,8 @@ pub struct Tasks {
 #[derive(Default)]
 struct Running {
     counters: HashMap<OrganizationKey, channel::Sender<u64>>,
+    /// Woken, and their pass has not begun.
+    waiting: HashSet<OrganizationKey>,
     set: JoinSet<()>,
 }
 
@@ -49,15 +51,25 @@ impl Tasks {
     pub fn wake(&self, key: &OrganizationKey) {
         tracing::debug!(organization = %key, "woken");
         self.start(key, Duration::ZERO);
-        if let Some(counter) = self.lock().counters.get(key) {
+        let mut running = self.lock();
+        if let Some(counter) = running.counters.get(key) {
             counter.send_modify(|count| *count += 1);
+            running.waiting.insert(key.clone());
         }
+    }
+
+    /// How many Organizations were woken whose pass has not begun.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     pub fn wake_all(&self) {
         tracing::debug!("all woken");
-        for counter in self.lock().counters.values() {
+        let mut running = self.lock();
+        let Running { counters, waiting, .. } = &mut *running;
+        for (key, counter) in counters {
             counter.send_modify(|count| *count += 1);
+            waiting.insert(key.clone());
         }
     }
 
@@ -88,6 +100,8 @@ impl Tasks {
         let unchanged = running.counters.get(key).is_none_or(|counter| *counter.borrow() == seen);
         if unchanged {
             running.counters.remove(key);
+            running.waiting.remove(key);
+            self.context.figures.forget(key);
         }
         unchanged
     }
@@ -115,6 +129,7 @@ async fn keep(
             () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
         }
         let seen = *woken.borrow_and_update();
+        tasks.lock().waiting.remove(&key);
         // The audit lines say by it whose they are, so it is there whenever they are.
         let span = tracing::info_span!(target: AUDIT, "pass", organization = %key);
         let next = pass(&tasks.context, &mut state, &woken, seen).instrument(span).await;

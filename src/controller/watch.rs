@@ -5,8 +5,8 @@ use super::Context;
 use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
 use crate::resources::{FINALIZER, GROUP, Organization, UserInvite};
-use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
+use futures::{FutureExt as _, StreamExt as _};
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::EventType;
@@ -224,7 +224,14 @@ impl Watched {
         *self.refused.borrow()
     }
 
-    fn name(&self) -> &str {
+    /// Both kinds, at least once.
+    pub fn is_listed(&self) -> bool {
+        let organizations = self.organizations.wait_until_ready().now_or_never();
+        organizations.is_some() && self.invites.wait_until_ready().now_or_never().is_some()
+    }
+
+    /// Empty: all.
+    pub fn name(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()
     }
 

@@ -107,6 +107,11 @@ impl Client {
         self.inner.token.expires_at()
     }
 
+    /// How many requests may start at once, of everybody who shares this client's budget.
+    pub fn budget_left(&self) -> Option<u32> {
+        self.pace().left()
+    }
+
     /// How many requests were sent so far, those for access tokens included.
     pub fn requests(&self) -> u64 {
         self.inner.sent.load(Ordering::Relaxed)

@@ -102,6 +102,12 @@ impl Pace {
         }
     }
 
+    /// How many requests may start at once, whoever's on this bucket; `None` where there is no limit.
+    pub(super) fn left(&self) -> Option<u32> {
+        let shared = &self.place.as_ref()?.shared;
+        lock(&shared.state).bucket.left(shared.now())
+    }
+
     async fn turn(&self, lane: Lane) {
         let Some(place) = &self.place else { return };
         // The sender is dropped unused only if the task below was ended together with its runtime.

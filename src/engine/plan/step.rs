@@ -185,6 +185,20 @@ impl Action {
         }
     }
 
+    /// One word, whatever its values.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SetTitle { .. } => "set_title",
+            Self::SetDefaultRole { .. } => "set_default_role",
+            Self::SetRole { .. } => "set_role",
+            Self::Remove { .. } => "remove",
+            Self::Revoke { .. } => "revoke",
+            Self::Invite { .. } => "invite",
+            Self::InviteAnew { .. } => "invite_anew",
+            Self::AddToWorkspace { .. } => "add_to_workspace",
+        }
+    }
+
     /// The word for what is asked, by which a refusal is remembered.
     pub fn verb(&self) -> String {
         match self {

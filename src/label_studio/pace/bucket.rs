@@ -129,6 +129,16 @@ impl Bucket {
         Some(ticket)
     }
 
+    /// How many may start at once; `None` where there is no limit.
+    pub(super) fn left(&self, now: Duration) -> Option<u32> {
+        let Allowance { interval, ahead } = self.allowance?;
+        if self.free_at() > now {
+            return Some(0);
+        }
+        let free = (ahead + now).saturating_sub(self.full_at).min(ahead);
+        u32::try_from(free.as_nanos() / interval.as_nanos().max(1) + 1).ok()
+    }
+
     /// True if forgetting this bucket would let nobody start earlier.
     pub(super) fn is_idle(&self, now: Duration) -> bool {
         self.organizations.is_empty() && self.full_at <= now && self.paused_until <= now

@@ -1,0 +1,147 @@
+//! What the operator shows to the cluster: `/metrics` as `docs/metrics.md` says, `/readyz` that names what is missing.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod stage;
+
+use label_studio_harness::{ControlPlane, OperatorProcess, checkout};
+use label_studio_simulator::Options;
+use serde_json::json;
+use stage::{SOON, Stage};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ADDRESSES: [(&str, &str); 2] =
+    [("LABEL_STUDIO_OPERATOR_HEALTH_ADDRESS", "127.0.0.1:0"), ("LABEL_STUDIO_OPERATOR_METRICS_ADDRESS", "127.0.0.1:0")];
+
+/// Where it serves these pages.
+async fn address(operator: &OperatorProcess, pages: &str) -> String {
+    let line = operator.wait_for_line(&format!("pages={pages}"), SOON).await.unwrap();
+    line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+async fn page(operator: &OperatorProcess, pages: &str, path: &str) -> (u16, String) {
+    let url = format!("http://{}{path}", address(operator, pages).await);
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Metrics and their labels, as the page has them.
+fn metrics(page: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let kinds: BTreeMap<&str, &str> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let name = if kinds.get(family) == Some(&"histogram") { family } else { name };
+        let labels = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
+        let labels = labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+        found.entry(name.to_owned()).or_default().extend(labels.filter(|label| label != "le"));
+    }
+    found
+}
+
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let text = std::fs::read_to_string(checkout().join("docs/metrics.md")).unwrap();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect::<Vec<_>>();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        (quoted(cells[0])[0].clone(), quoted(cells[1]).into_iter().collect())
+    };
+    rows.map(row).collect()
+}
+
+#[tokio::test]
+async fn every_metric_stands_in_the_documentation_with_its_labels_and_names_nobody() {
+    let mut stage = Stage::set(Options { seat_limit: Some(50), ..Options::default() }).await;
+    stage.start_operator_with(&ADDRESSES);
+    stage.secret(&stage.simulator.personal_access_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    let people = ["ada@example.com", "operator@example.com"];
+    stage.apply(&Stage::invite("annotators", "Annotator", &people)).await;
+    // The second is the operator's own account.
+    stage.ready("userinvite/annotators", "False", "Self").await;
+    stage.until("its condition", async || page(stage.operator(), "Figures", "/metrics").await.1.contains("Self")).await;
+    stage.apply(&stage.organization(json!({"mode": "Observe"}))).await;
+    stage.apply(&Stage::invite("later", "Annotator", &["grace@example.com"])).await;
+    stage.ready("userinvite/later", "False", "ObserveOnly").await;
+    let (status, text) = page(stage.operator(), "Figures", "/metrics").await;
+    assert_eq!(status, 200);
+    assert_eq!(metrics(&text), documented());
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends like this");
+    let url = stage.simulator.url();
+    for secret in
+        ["ada@", "operator@example", url.trim_start_matches("http://"), &*stage.simulator.personal_access_token()]
+    {
+        assert!(!text.contains(secret), "{secret} stands on the page");
+    }
+    for expected in [
+        r#"members{namespace="NS",organization="acme",state="invited"} 1"#,
+        r#"held{namespace="NS",organization="acme",reason="Self"} 1"#,
+        r#"user_invites{namespace="NS",organization="acme",ready="False",reason="Self"} 1"#,
+        r#"seats{namespace="NS",organization="acme",kind="limit"} 50"#,
+        r#"api_request_duration_seconds_count{operation="POST /api/invite/send-email",answer="ok"} 1"#,
+        r#"steps_left{namespace="NS",organization="acme",kind="invite"} 1"#,
+        "leader 1",
+    ] {
+        let expected = format!("label_studio_operator_{}", expected.replace("NS", &stage.namespace));
+        assert!(text.contains(&expected), "{expected} is missing in\n{text}");
+    }
+    // What is gone is not told of any more.
+    stage.delete("userinvite/annotators").await;
+    stage.delete("userinvite/later").await;
+    stage.delete("organization/acme").await;
+    let acme = async || page(stage.operator(), "Figures", "/metrics").await.1.contains("acme");
+    stage.until("no word of it", async || !acme().await).await;
+}
+
+#[tokio::test]
+async fn it_is_alive_at_once_and_ready_when_the_kinds_are_there_as_this_version_writes_them() {
+    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+    let mut stage = Stage::set_on(plane, Options::default(), &[]).await;
+    stage.start_operator_with(&ADDRESSES);
+    let operator = stage.operator();
+    assert_eq!(page(operator, "Health", "/livez").await.0, 200);
+    assert_eq!(page(operator, "Health", "/metrics").await.0, 404);
+    let readyz = async || page(operator, "Health", "/readyz").await;
+    stage
+        .until("both kinds named", async || {
+            readyz().await.1.contains("Organization is not served, UserInvite is not served")
+        })
+        .await;
+    assert_eq!(readyz().await.0, 503);
+    // The definitions of an older version, which lack something that is remembered.
+    let crds = checkout().join("crds");
+    let old: Vec<String> = std::fs::read_dir(&crds)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap().replace("  inFlight:", "  inFlightOnce:"))
+        .collect();
+    stage.kubectl(&["apply", "--server-side", "-f", "-"], &old.join("\n---\n")).await;
+    stage.until("the field named", async || readyz().await.1.contains("Organization lacks status.inFlight;")).await;
+    assert_eq!(readyz().await.0, 503);
+    plane.install_crds().await.unwrap();
+    stage.until("ready", async || readyz().await == (200, "ready\n".to_owned())).await;
+}
+
+#[tokio::test]
+async fn whoever_stands_by_is_ready_and_says_so() {
+    let mut stage = Stage::set(Options::default()).await;
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tmp-lease"},
+        "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]});
+    stage.apply(&role).await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "tmp-lease"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tmp-lease"},
+        "subjects": [{"kind": "ServiceAccount", "name": "label-studio-operator", "namespace": stage.namespace}]});
+    stage.apply(&binding).await;
+    let elect = [ADDRESSES.as_slice(), &[("LABEL_STUDIO_OPERATOR_LEADER_ELECT", "true")]].concat();
+    stage.start_operator_with(&elect);
+    let leader = stage.operator.take().unwrap();
+    leader.wait_for_line("this replica leads", SOON).await.unwrap();
+    stage.start_operator_with(&elect);
+    let readyz = async || page(stage.operator(), "Health", "/readyz").await;
+    let standing_by = (200, "standing by: another replica leads\n".to_owned());
+    stage.until("standing by", async || readyz().await == standing_by).await;
+    assert!(page(stage.operator(), "Figures", "/metrics").await.1.contains("label_studio_operator_leader 0"));
+    assert!(page(&leader, "Figures", "/metrics").await.1.contains("label_studio_operator_leader 1"));
+}
