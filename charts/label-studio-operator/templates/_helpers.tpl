@@ -7,6 +7,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The same for a Service, whose name begins with a letter. */}}
+{{- define "operator.serviceName" -}}
+{{- regexReplaceAll "^([0-9])" (include "operator.name" .) "s$1" | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
 {{/* Two releases of one name in two namespaces must not share a ClusterRole. */}}
 {{- define "operator.clusterName" -}}
 {{- printf "%s-%s" (include "operator.name" .) .Release.Namespace -}}
@@ -41,11 +46,41 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Labels of everything, as YAML. What the chart says stands above what the values say: selectors rest on it. */}}
 {{- define "operator.labels" -}}
-{{ include "operator.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $own := dict "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge (include "operator.selector" . | fromYaml) $own .Values.commonLabels) -}}
+{{- end -}}
+
+{{/* Labels and, if there are any, annotations: of everything, and an object's own. (dict "root" $ "labels" … "annotations" …) */}}
+{{- define "operator.about" -}}
+labels:
+  {{- toYaml (merge (include "operator.labels" .root | fromYaml) (.labels | default dict)) | nindent 2 }}
+{{- with merge (.annotations | default dict | deepCopy) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "operator.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the program listens to, with this port. */}}
+{{- define "operator.listen" -}}
+{{- $host := .root.Values.bindAddress -}}
+{{- printf "%s:%d" (ternary (printf "[%s]" $host) $host (contains ":" $host)) .port -}}
+{{- end -}}
+
+{{/* Pods that `helm test` runs. They are none of the operator's: its Service and budgets must not count them. */}}
+{{- define "operator.testSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* What the operator may do where only UserInvites count. An Organization there is told that it may not read its Secret. */}}
