@@ -123,6 +123,26 @@ async fn common_labels_and_annotations_stand_on_every_object_and_change_no_selec
 }
 
 #[tokio::test]
+async fn the_policy_of_grants_is_left_out_only_where_its_kind_is_not_served_or_by_the_switch() {
+    let plane = ControlPlane::shared().await;
+    let kind = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy";
+    for (arguments, there) in [
+        // Nobody to ask: the versions that the chart allows serve it.
+        (&[][..], true),
+        // What a cluster answers that has it turned off, and one that has not.
+        (&["--api-versions", "v1/Pod"], false),
+        (&["--api-versions", "v1/Pod", "--api-versions", kind], true),
+        (&["--api-versions", "v1/Pod", "--set", "grantPolicy.enabled=true"], true),
+        (&["--set", "grantPolicy.enabled=false"], false),
+    ] {
+        let rendered = plane.helm().answer(&[&["template", NAME, &chart()], arguments].concat()).await.unwrap();
+        for kind in ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] {
+            assert_eq!(rendered.contains(&format!("kind: {kind}\n")), there, "{kind} with {arguments:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_dashboard_and_alerts_come_as_their_files_are() {
     let plane = ControlPlane::shared().await;
     install_monitoring_kinds(plane).await;
@@ -209,6 +229,8 @@ async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
         ("replica=2", "additional properties 'replica' not allowed"),
         ("replicas=two", "at '/replicas': got string, want integer"),
         ("leaderElection.enable=false", "at '/leaderElection': additional properties 'enable' not allowed"),
+        ("grantPolicy.enabled=yes", "at '/grantPolicy/enabled': value must be one of 'auto', true, false"),
+        ("peopleRoles.agregate=false", "at '/peopleRoles': additional properties 'agregate' not allowed"),
         ("metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true", "choose one of the two"),
         (
             "metrics.serviceMonitor.intervall=1m",

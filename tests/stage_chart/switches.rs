@@ -30,6 +30,7 @@ fn rights(namespaces: &[&str]) -> Vec<Switch> {
     let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
     let patches =
         json!({"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]});
+    let aggregated = "/metadata/labels/rbac.authorization.k8s.io~1aggregate-to-edit";
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
         ("watch.inviteNamespaces", json!(["1e3"]), "Role", "/metadata/namespace", json!("1e3")),
@@ -37,6 +38,9 @@ fn rights(namespaces: &[&str]) -> Vec<Switch> {
         ("inviteLink.enabled", json!(true), "Role", "/rules", secrets),
         ("signupLock.enabled", json!(true), "Role", "/rules", patches),
         ("bootstrap.enabled", json!(true), "Role", "/rules", stores),
+        ("grantPolicy.enabled", json!(false), "ValidatingAdmissionPolicy", "/kind", Value::Null),
+        ("peopleRoles.create", json!(false), "ClusterRole", aggregated, Value::Null),
+        ("peopleRoles.aggregate", json!(false), "ClusterRole", aggregated, Value::Null),
         ("crds.install", json!(false), "CustomResourceDefinition", "/kind", Value::Null),
     ]
 }

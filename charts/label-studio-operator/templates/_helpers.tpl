@@ -83,6 +83,17 @@ app.kubernetes.io/name: {{ .Chart.Name }}-test
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Not empty if the policy of templates/grant-policy.yaml is part of the release. Without a cluster to ask, as in
+   `helm template`, it is: every version of Kubernetes that the chart allows serves its kind, unless somebody turned it off. */}}
+{{- define "operator.grantPolicy" -}}
+{{- $served := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
+{{- $asked := .Capabilities.APIVersions.Has "v1/Pod" -}}
+{{- if eq (toString .Values.grantPolicy.enabled) "auto" -}}
+{{- if or $served (not $asked) -}}yes{{- end -}}
+{{- else if .Values.grantPolicy.enabled -}}yes
+{{- end -}}
+{{- end -}}
+
 {{/* What the operator may do where only UserInvites count. An Organization there is told that it may not read its Secret. */}}
 {{- define "operator.inviteRules" -}}
 - apiGroups: [labelstudio.rs]

@@ -110,7 +110,8 @@ impl ControlPlane {
             .args(["--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000"])
             .arg(
                 "--controllers=deployment-controller,replicaset-controller,statefulset-controller,garbage-collector-controller,\
-                 namespace-controller,serviceaccount-controller",
+                 namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
+                 validatingadmissionpolicy-status-controller",
             )
             .arg("--kubeconfig")
             .arg(&admin_kubeconfig);
@@ -199,17 +200,22 @@ impl ControlPlane {
         let rights = self.helm().answer(&arguments).await?;
         self.kubectl().run(&["apply", "--server-side", "-f", "-"], &rights).await?.ok()?;
 
+        self.account_kubeconfig(namespace, "label-studio-operator").await
+    }
+
+    /// A kubeconfig of a ServiceAccount that is there, with a token of its own.
+    pub async fn account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         let request = TokenRequest {
             spec: TokenRequestSpec { expiration_seconds: Some(24 * 3600), ..TokenRequestSpec::default() },
             ..TokenRequest::default()
         };
         let token = Api::<ServiceAccount>::namespaced(self.admin()?, namespace)
-            .create_token_request("label-studio-operator", &PostParams::default(), &request)
+            .create_token_request(name, &PostParams::default(), &request)
             .await?
             .status
             .context("the API server answered a TokenRequest without a token")?
             .token;
-        let path = self.folder.file(format!("operator-{namespace}.kubeconfig"));
+        let path = self.folder.file(format!("{name}-{namespace}.kubeconfig"));
         write_kubeconfig(&path, &self.url, &certificate(&self.folder), &token, namespace)?;
         Ok(path)
     }
