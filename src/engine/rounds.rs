@@ -9,7 +9,7 @@ use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
 use super::observe::{Unobserved, beside, confirm, observe_roster};
 use super::outcome;
-use super::plan::{Action, Cause, Circumstances, Guest, Plan, claimant, plan};
+use super::plan::{Action, Circumstances, Guest, Plan, claimant, plan};
 use super::reinvite::release_reinvited;
 use super::seek::{greet, seek};
 use super::snapshot::Snapshot;
@@ -192,27 +192,9 @@ fn decide<M, G>(pass: &mut Pass<'_, M, G>, mark: &MarkVerdict, looked: bool) -> 
     if !observes && use_approval(pass.ledger, pass.approve, &made.sets, circumstances.now) {
         made = plan(pass.desired, pass.snapshot, pass.ledger, circumstances);
     }
-    leave_behind(&mut made, &pass.desired.left_behind);
     strike(pass.ledger, made.approved.take());
     outcome::settle(pass.ledger, &mut made, &pass.snapshot.target);
     made
-}
-
-/// Nothing is done for people whose memory cannot be stored first.
-fn leave_behind(made: &mut Plan, left: &BTreeSet<String>) {
-    if left.is_empty() {
-        return;
-    }
-    let is_left = |guest: &Guest| left.contains(&guest.invite);
-    made.unseen.retain(|guest| !is_left(guest));
-    made.steps.retain_mut(|step| {
-        if let Action::Invite { guests, .. } = &mut step.action {
-            guests.retain(|guest| !is_left(guest));
-            return !guests.is_empty();
-        }
-        let guest_is_left = step.action.guests().iter().any(is_left);
-        !guest_is_left && !matches!(&step.cause, Cause::Invite(name) if left.contains(name))
-    });
 }
 
 fn settled(made: Plan, mark: &MarkVerdict) -> (Plan, Stop) {

@@ -179,6 +179,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     }
     organization(&view, &mut plan, &mut candidates);
     plan.approved = still_approved(&view, &plan, &candidates);
+    leave_behind(desired, &mut plan, &mut candidates);
     seat::keep_seat_time(&view, &mut plan, &mut candidates);
     guard::keep_administrators(&view, &mut plan, &mut candidates);
     guard::limit_removals(&view, &mut plan, &mut candidates);
@@ -201,6 +202,13 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
         names.sort();
     }
     plan
+}
+
+/// Nothing is done for people whose memory cannot be stored first, and nothing of what the others may have is spent on them.
+fn leave_behind(desired: &Desired, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
+    let left = &desired.left_behind;
+    plan.unseen.retain(|guest| !left.contains(&guest.invite));
+    candidates.retain(|candidate| !matches!(&candidate.cause, Cause::Invite(name) if left.contains(name)));
 }
 
 /// Who is held for another reason is still wanted; whoever is there by now as declared is not.

@@ -8,6 +8,7 @@ mod grants;
 mod guards;
 mod hidden;
 mod invitations;
+mod left_behind;
 mod life;
 mod marks;
 mod members;
@@ -51,6 +52,8 @@ struct World {
     fresh: bool,
     /// Whom another Organization for the same server claims.
     elsewhere: Vec<String>,
+    /// UserInvites whose status cannot be written.
+    left_behind: Vec<String>,
 }
 
 const OWNER: i64 = 1;
@@ -80,6 +83,7 @@ impl World {
             mail_allowed: true,
             fresh: true,
             elsewhere: Vec::new(),
+            left_behind: Vec::new(),
         };
         world.member(OWNER, "owner@example.com", Role::Owner);
         world.member(ME, "operator@example.com", Role::Administrator);
@@ -158,6 +162,7 @@ impl World {
         let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
         let mut desired = desired(&self.organization, &self.invites, self.now);
         desired.elsewhere.extend(self.elsewhere.iter().cloned());
+        desired.left_behind.extend(self.left_behind.iter().cloned());
         plan(&desired, &self.snapshot(), &self.ledger, circumstances)
     }
 

@@ -1,0 +1,79 @@
+//! A UserInvite whose status cannot be written: it waits, and takes nothing from those that can.
+
+use super::*;
+
+/// Two UserInvites with a newcomer each; the first of them cannot be written.
+fn two_newcomers() -> World {
+    let mut world = World::in_sync();
+    for name in ["a-behind", "b-written"] {
+        world.invite(name, InviteRole::Annotator, &[format!("{name}@example.com")]);
+    }
+    world.left_behind = vec!["a-behind".to_owned()];
+    world
+}
+
+#[test]
+fn whoever_is_left_behind_takes_no_place_in_a_mail() {
+    for visible in [None, Some(true)] {
+        let mut world = two_newcomers();
+        world.ledger.invitations_visible = visible;
+        let plan = world.plan();
+        assert_eq!(steps(&plan), ["invite 1 as Annotator: b-written@example.com"], "{visible:?}");
+        assert_eq!(plan.pending["a-behind"], 1);
+    }
+}
+
+#[test]
+fn whoever_is_left_behind_takes_no_seat_and_frees_none() {
+    let mut world = two_newcomers();
+    let limit = |limit| Some(crate::resources::Seats { used: 13, limit: Some(limit) });
+    world.seats = limit(14);
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["invite 1 as Annotator: b-written@example.com"]);
+    assert!(!plan.held.contains_key(&HeldReason::SeatLimit) && !plan.seats_short);
+    // A seat that only they would free is not there.
+    world.seats = limit(13);
+    world.left_behind.push("annotators".to_owned());
+    world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    world.organization.spec.guards.max_removals = IntOrString::Int(10);
+    assert_eq!(held(&world.plan()), [(HeldReason::SeatLimit, vec!["b-written@example.com".to_owned()])]);
+}
+
+#[test]
+fn whoever_is_left_behind_uses_nothing_of_what_the_removal_guard_allows() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.max_removals = IntOrString::Int(2);
+    world.invite("off", InviteRole::Deactivated, &["anna@example.com".to_owned()]);
+    world.edit("administrators", |spec| spec.emails.retain(|e| e != "anna@example.com"));
+    world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    world.left_behind = vec!["annotators".to_owned()];
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["anna@example.com: Administrator → Deactivated"]);
+    assert!(plan.held.is_empty() && plan.stale.is_empty());
+}
+
+#[test]
+fn whoever_is_left_behind_is_not_searched_for_before_others_are() {
+    let mut world = World::empty();
+    world.completeness = Completeness::Stable;
+    let crowd: Vec<String> = (0..20).map(|n| format!("a{n:02}@example.com")).collect();
+    world.invite("crowd", InviteRole::Annotator, &crowd);
+    let others: Vec<String> = (0..30).map(|n| format!("z{n:02}@example.com")).collect();
+    world.invite("others", InviteRole::Annotator, &others);
+    world.left_behind = vec!["crowd".to_owned()];
+    let plan = world.plan();
+    assert_eq!(plan.unseen.len(), 10);
+    assert!(plan.unseen.iter().all(|guest| guest.invite == "others"));
+}
+
+#[test]
+fn what_was_approved_for_somebody_who_is_left_behind_stays_approved() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    let set = world.plan().sets.remove(0);
+    assert!(crate::engine::approval::use_approval(&mut world.ledger, Some(&set.digest), &[set.clone()], noon()));
+    world.left_behind = vec!["annotators".to_owned()];
+    let plan = world.plan();
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.approved.unwrap().len(), set.steps.len());
+}
