@@ -4,6 +4,7 @@
 use super::entry::{entry, held, settled_since};
 use super::grant::{effective_claimant, is_refused, policy};
 use super::person::{never_acts, wait_for_taker};
+use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
@@ -120,6 +121,9 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
     let community = view.snapshot.edition == Edition::Community;
     let action = match (policy, member.invitation) {
         (DeletionPolicy::Retain, _) => return Decision::Forget,
+        (_, InvitationState::Open) if view.is_irrevocable(&email) => {
+            return hold(view, person, HeldReason::Failed, IRREVOCABLE.to_owned());
+        }
         (_, InvitationState::Open | InvitationState::Expired) => Action::Revoke { email, blind: false },
         (DeletionPolicy::Remove, _) => Action::Remove { user_id: member.user_id, email, from: member.role.clone() },
         (DeletionPolicy::Deactivate, _) if community => {

@@ -4,6 +4,7 @@ use super::absent::{perhaps_there, unsendable};
 use super::entry::{role_named, wire_role};
 use super::places::settled;
 use super::subject::Subject;
+use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan};
 use crate::engine::snapshot::Completeness;
 use crate::label_studio::{Member, Role};
@@ -16,6 +17,9 @@ pub fn open_invitation(subject: &Subject, member: &Member) -> Decision {
     // The role last sent or seen decides; where nothing is remembered, what is there is adopted.
     let sent = subject.before.filter(|p| p.invited_at.is_some()).and_then(|p| p.role.as_deref()).and_then(role_named);
     if to == Role::Deactivated {
+        if subject.view.is_irrevocable(subject.email) {
+            return subject.fail(IRREVOCABLE);
+        }
         return subject.act(Action::Revoke { email: subject.email.to_owned(), blind: false });
     }
     let from = sent.or_else(|| member.role.clone().filter(|role| *role != Role::Pending)).unwrap_or_else(|| to.clone());

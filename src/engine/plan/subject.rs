@@ -62,6 +62,13 @@ impl Subject<'_> {
         Decision::Held(reason, self.since(held(self.entry(), reason, message.to_owned())))
     }
 
+    /// What is wanted cannot be done for this person.
+    pub fn fail(&self, message: &str) -> Decision {
+        let mut person = held(self.entry(), HeldReason::Failed, message.to_owned());
+        person.state = PersonState::Failed;
+        Decision::Held(HeldReason::Failed, self.since(person))
+    }
+
     /// A write, unless the server refused the same one lately.
     pub fn act(&self, action: Action) -> Decision {
         let refused = self.view.ledger.refusal(self.email, &action.verb(), self.view.now());

@@ -11,6 +11,9 @@ use crate::resources::{HeldReason, Person, PersonState, folded};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Whoever could still accept it must not be forgotten.
+pub const IRREVOCABLE: &str = "the server lists the invitation and does not revoke it: revoke it in Label Studio";
+
 pub struct View<'a> {
     pub desired: &'a Desired,
     pub snapshot: &'a Snapshot,
@@ -82,10 +85,18 @@ impl View<'_> {
         claimant(self.desired, self.member(email), email)
     }
 
-    /// A row whose invitation we revoked counts as gone, whether or not the server still lists it.
+    /// A row whose invitation we revoked counts as gone, whether or not the server still lists it; so does one that nobody can
+    /// accept any more and that cannot be revoked.
     pub fn member(&self, email: &str) -> Option<&Member> {
-        let revoked = self.ledger.passing.revoked.contains_key(email) || self.found_nothing_open(email);
-        self.snapshot.member(email).filter(|member| !(revoked && is_invited(member)))
+        let revoked = |row: &Member| is_invited(row) && self.ledger.passing.revoked.contains_key(email);
+        let dead = |row: &Member| row.invitation == InvitationState::Expired && self.found_nothing_open(email);
+        self.snapshot.member(email).filter(|row| !(revoked(row) || dead(row)))
+    }
+
+    /// Asked to revoke it, the server found nothing open, and lists it as open all the same: to ask again changes nothing.
+    pub fn is_irrevocable(&self, email: &str) -> bool {
+        let open = self.member(email).is_some_and(|row| row.invitation == InvitationState::Open);
+        open && self.found_nothing_open(email)
     }
 
     /// We tried to revoke, there was nothing, and this roster was read after that.

@@ -119,10 +119,30 @@ fn nothing_to_revoke_means_look_again_and_not_gone() {
     world.change_member("new@example.com", |m| m.invitation = InvitationState::Accepted);
     assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
     // Or it still lists the dead invitation, or nobody.
-    world.change_member("new@example.com", |m| m.invitation = InvitationState::Open);
+    world.change_member("new@example.com", |m| m.invitation = InvitationState::Expired);
     assert!(world.plan().is_done());
     world.members.retain(|m| m.email != "new@example.com");
     assert!(world.plan().is_done());
+}
+
+#[test]
+fn an_invitation_that_the_server_lists_as_open_and_does_not_revoke_is_not_forgotten() {
+    let failed = [(HeldReason::Failed, vec!["new@example.com".to_owned()])];
+    let mut world = dropped();
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(held(&plan), failed);
+    assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Leaving);
+    // Nor is it called deactivated.
+    let mut world = invited("new@example.com", "Annotator");
+    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+    world.invite("off", InviteRole::Deactivated, &["new@example.com".to_owned()]);
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(held(&plan), failed);
+    assert_eq!(world.person("off", "new@example.com").state, PersonState::Failed);
 }
 
 #[test]
