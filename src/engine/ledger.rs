@@ -1,7 +1,7 @@
 //! What is remembered from pass to pass: the part of both kinds' status that nobody else knows, and a few
 //! things that only matter while the process lives. Holds no decision.
 
-use crate::label_studio::{Boottime, Role};
+use crate::label_studio::{Boottime, Member, Role};
 use crate::resources::{
     Approval, Departure, HeldReason, InFlight, InviteLinkStatus, LockedWorkload, OrganizationStatus, Person,
     RemovalBucket, Rotating, Target, UserInviteStatus, folded,
@@ -49,10 +49,10 @@ pub struct Passing {
     pub refusals: BTreeMap<(String, String), Refusal>,
     /// Outcomes of mails that could not be stored yet.
     pub unstored: BTreeMap<(String, String), Person>,
-    /// Revoked by us, and when: a server may go on listing such a row.
-    pub revoked: BTreeMap<String, Boottime>,
-    /// Where the server found no open invitation to revoke, and when: the person may have accepted in between.
-    pub nothing_open: BTreeMap<String, Boottime>,
+    /// Revoked by us: a server may go on listing such a row.
+    pub revoked: BTreeMap<String, Asked>,
+    /// Where the server found no open invitation to revoke: the person may have accepted in between.
+    pub nothing_open: BTreeMap<String, Asked>,
     /// Removals that are counted in `removals` and not confirmed, with their hour: they are not counted again.
     pub reserved: BTreeMap<String, Time>,
     /// How often in a row the server failed at the same write.
@@ -75,6 +75,25 @@ pub struct Passing {
     pub unheeded: BTreeMap<String, String>,
     /// The mark of a rotation of the invite link, and when this process first saw it.
     pub rotation: Option<(Rotating, Boottime)>,
+}
+
+/// That an invitation be revoked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub at: Boottime,
+    /// When it was sent, as the roster had it.
+    invited_at: Option<Timestamp>,
+}
+
+impl Asked {
+    pub fn now(row: Option<&Member>) -> Self {
+        Self { at: Boottime::now(), invited_at: row.and_then(|row| row.invited_at) }
+    }
+
+    /// Not of one that was sent since, as far as the server tells.
+    pub fn was_for(&self, row: &Member) -> bool {
+        !row.invited_at.zip(self.invited_at).is_some_and(|(listed, asked)| listed > asked)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What became of it: folds verdicts and answers into memory and snapshot, from which status is computed.
 
-use super::ledger::{DAY, Ledger, Passing, Refusal};
+use super::ledger::{Asked, DAY, Ledger, Passing, Refusal};
 use super::plan::{Action, Guest, Plan, WINDOW};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
@@ -80,8 +80,8 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
         }
         Action::Remove { email, .. } => snapshot.fold_removal(email),
         Action::Revoke { email, .. } => {
+            ledger.passing.revoked.insert(email.clone(), Asked::now(snapshot.member(email)));
             snapshot.fold_revocation(email);
-            ledger.passing.revoked.insert(email.clone(), Boottime::now());
             ledger.passing.nothing_open.remove(email);
             for person in people_mut(ledger, email) {
                 person.invited_at = None;
@@ -203,14 +203,26 @@ pub fn release_removal(ledger: &mut Ledger, email: &str) {
 }
 
 /// The server found nothing to revoke: whether the person has accepted, the next roster tells.
-pub fn nothing_open(ledger: &mut Ledger, email: &str) {
-    ledger.passing.nothing_open.insert(email.to_owned(), Boottime::now());
+pub fn nothing_open(ledger: &mut Ledger, snapshot: &Snapshot, email: &str) {
+    ledger.passing.nothing_open.insert(email.to_owned(), Asked::now(snapshot.member(email)));
 }
 
 /// What a new roster settles of what we only noted.
 pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
-    let invited = |email: &str| snapshot.member(email).is_some_and(is_invited);
-    ledger.passing.revoked.retain(|email, at| *at >= snapshot.begun || invited(email));
+    // Whoever is invited after that is another one.
+    let goes_on = |email: &str, asked: &Asked| {
+        let row = snapshot.member(email);
+        asked.at >= snapshot.begun || row.is_none_or(|row| is_invited(row) && asked.was_for(row))
+    };
+    ledger
+        .passing
+        .revoked
+        .retain(|email, asked| goes_on(email, asked) && (asked.at >= snapshot.begun || !snapshot.lacks(email)));
+    // Where the server hides invitations nothing but this note says that there is none.
+    let shows = ledger.invitations_visible == Some(true);
+    ledger.passing.nothing_open.retain(|email, asked| {
+        goes_on(email, asked) && (asked.at >= snapshot.begun || !(shows && snapshot.proves_absent(email)))
+    });
     note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
     let counts = |hour: &Time| Timestamp::now() < hour.0 + WINDOW;

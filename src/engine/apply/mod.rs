@@ -185,7 +185,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 }
                 Some(Ok(Written::NothingOpen)) => {
                     audit(&step, "nothing open");
-                    step.action.emails().iter().for_each(|email| outcome::nothing_open(self.ledger, email));
+                    let emails = step.action.emails();
+                    emails.iter().for_each(|email| outcome::nothing_open(self.ledger, self.snapshot, email));
                     tally.done += 1;
                     tally.look = true;
                     Ok(())

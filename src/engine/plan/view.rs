@@ -88,7 +88,8 @@ impl View<'_> {
     /// A row whose invitation we revoked counts as gone, whether or not the server still lists it; so does one that nobody can
     /// accept any more and that cannot be revoked.
     pub fn member(&self, email: &str) -> Option<&Member> {
-        let revoked = |row: &Member| is_invited(row) && self.ledger.passing.revoked.contains_key(email);
+        let asked = self.ledger.passing.revoked.get(email);
+        let revoked = |row: &Member| is_invited(row) && asked.is_some_and(|asked| asked.was_for(row));
         let dead = |row: &Member| row.invitation == InvitationState::Expired && self.found_nothing_open(email);
         self.snapshot.member(email).filter(|row| !(revoked(row) || dead(row)))
     }
@@ -101,6 +102,8 @@ impl View<'_> {
 
     /// We tried to revoke, there was nothing, and this roster was read after that.
     pub fn found_nothing_open(&self, email: &str) -> bool {
-        self.ledger.passing.nothing_open.get(email).is_some_and(|at| *at < self.snapshot.begun)
+        let row = self.snapshot.member(email);
+        let asked = self.ledger.passing.nothing_open.get(email);
+        asked.is_some_and(|asked| asked.at < self.snapshot.begun && row.is_none_or(|row| asked.was_for(row)))
     }
 }

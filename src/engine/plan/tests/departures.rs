@@ -114,7 +114,7 @@ fn an_open_invitation_is_looked_at_before_it_is_revoked_by_an_old_roster() {
 #[test]
 fn nothing_to_revoke_means_look_again_and_not_gone() {
     let mut world = dropped();
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     // The next roster shows that the person had accepted.
     world.change_member("new@example.com", |m| m.invitation = InvitationState::Accepted);
     assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
@@ -129,20 +129,68 @@ fn nothing_to_revoke_means_look_again_and_not_gone() {
 fn an_invitation_that_the_server_lists_as_open_and_does_not_revoke_is_not_forgotten() {
     let failed = [(HeldReason::Failed, vec!["new@example.com".to_owned()])];
     let mut world = dropped();
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     let plan = world.settle();
     assert!(plan.steps.is_empty());
     assert_eq!(held(&plan), failed);
     assert_eq!(world.person("annotators", "new@example.com").state, PersonState::Leaving);
     // Nor is it called deactivated.
     let mut world = invited("new@example.com", "Annotator");
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
     world.invite("off", InviteRole::Deactivated, &["new@example.com".to_owned()]);
     let plan = world.settle();
     assert!(plan.steps.is_empty());
     assert_eq!(held(&plan), failed);
     assert_eq!(world.person("off", "new@example.com").state, PersonState::Failed);
+}
+
+#[test]
+fn an_invitation_that_is_sent_by_hand_after_one_was_revoked_is_another_one() {
+    for done in [true, false] {
+        let mut world = dropped();
+        world.change_member("new@example.com", |m| m.invited_at = Some(noon()));
+        if done {
+            let mut snapshot = world.snapshot();
+            let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: false };
+            outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
+        } else {
+            world.finds_nothing_open("new@example.com");
+        }
+        world.change_member("new@example.com", |m| m.invitation = InvitationState::Expired);
+        assert!(world.plan().is_done(), "the same one");
+        // By the server's own time of it.
+        let by_hand = noon() + SignedDuration::from_secs(60);
+        world.change_member("new@example.com", |m| {
+            (m.invitation, m.invited_at) = (InvitationState::Open, Some(by_hand))
+        });
+        for _ in 0..2 {
+            assert_eq!(steps(&world.plan()), ["new@example.com: invitation → revoked"], "{done}");
+            world.read_roster();
+        }
+        assert!(world.ledger.passing.revoked.is_empty() && world.ledger.passing.nothing_open.is_empty());
+    }
+}
+
+#[test]
+fn what_was_found_out_at_a_revocation_is_forgotten_once_a_roster_shows_nobody() {
+    let mut world = dropped();
+    world.finds_nothing_open("new@example.com");
+    let row = world.members.pop().unwrap();
+    // Where open invitations are hidden it is all that says that there is none.
+    world.ledger.invitations_visible = Some(false);
+    world.read_roster();
+    assert!(world.plan().is_done());
+    world.ledger.invitations_visible = Some(true);
+    world.completeness = Completeness::Incomplete;
+    world.read_roster();
+    assert_eq!(world.ledger.passing.nothing_open.len(), 1);
+    world.completeness = Completeness::Complete;
+    world.read_roster();
+    assert!(world.ledger.passing.nothing_open.is_empty());
+    // Sent by hand since.
+    world.members.push(row);
+    assert_eq!(steps(&world.plan()), ["new@example.com: invitation → revoked"]);
 }
 
 #[test]

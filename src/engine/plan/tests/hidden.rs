@@ -185,7 +185,7 @@ fn an_invitation_that_may_be_hidden_is_revoked_on_departure_and_then_the_person_
 #[test]
 fn a_departing_person_without_an_invitation_to_revoke_may_be_a_hidden_member_and_is_held() {
     let mut world = dropped();
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     assert_eq!(held(&world.plan()), [(HeldReason::IncompleteRoster, vec!["new@example.com".to_owned()])]);
     let mut world = hiding();
     world.members.retain(|m| m.email != "person2@example.com");

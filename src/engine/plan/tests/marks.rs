@@ -156,11 +156,11 @@ fn a_marked_address_is_held_and_stops_nobody_else_where_the_roster_may_hide_it()
 #[test]
 fn a_new_invitation_is_not_taken_for_the_one_that_was_revoked() {
     let mut world = invited("new@example.com", "Annotator");
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     let mut snapshot = world.snapshot();
     let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: true };
     outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
-    outcome::nothing_open(&mut world.ledger, "new@example.com");
+    world.finds_nothing_open("new@example.com");
     let guest = Guest { invite: "annotators".to_owned(), email: "new@example.com".to_owned() };
     outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
     // The next roster shows it, and it is open.
@@ -175,7 +175,7 @@ fn an_invitation_that_turns_out_to_be_sent_is_not_taken_for_the_one_that_was_rev
     let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: false };
     outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
     marked(&mut world, "new@example.com", Duration::from_secs(200));
-    world.ledger.passing.revoked.insert("new@example.com".to_owned(), Boottime::now());
+    world.ledger.passing.revoked.insert("new@example.com".to_owned(), Asked::now(None));
     world.ledger.in_flight.as_mut().unwrap().role = Some("Annotator".to_owned());
     assert_eq!(judge(&mut world), MarkVerdict::Settled);
     assert!(world.settle().is_done());

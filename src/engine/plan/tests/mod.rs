@@ -19,7 +19,7 @@ mod strangers;
 
 use super::*;
 use crate::engine::desired::desired;
-use crate::engine::ledger::{InviteMemory, MarkSeen, Passing};
+use crate::engine::ledger::{Asked, InviteMemory, MarkSeen, Passing};
 use crate::engine::mark::{MailPatience, MarkVerdict, settle_mark};
 use crate::engine::outcome;
 use crate::engine::snapshot::{Completeness, Found, Snapshot};
@@ -187,6 +187,12 @@ impl World {
     fn read_roster(&mut self) {
         let snapshot = self.snapshot();
         outcome::take_in_roster(&mut self.ledger, &snapshot);
+    }
+
+    /// A revocation was answered so; rosters are read later.
+    fn finds_nothing_open(&mut self, email: &str) {
+        let snapshot = self.snapshot();
+        outcome::nothing_open(&mut self.ledger, &snapshot, email);
     }
 
     fn later(&mut self, seconds: i64) {

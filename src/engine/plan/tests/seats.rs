@@ -120,7 +120,7 @@ fn an_invitation_that_ran_out_or_was_revoked_promises_nothing() {
     // The server goes on listing what we revoked.
     world.seats = Some(Seats { used: 12, limit: Some(13) });
     world.change_member("guest@example.com", |m| m.invitation = InvitationState::Open);
-    world.ledger.passing.revoked.insert("guest@example.com".to_owned(), Boottime::now());
+    world.ledger.passing.revoked.insert("guest@example.com".to_owned(), Asked::now(None));
     assert_eq!(world.plan().held.get(&HeldReason::SeatLimit), None);
 }
 
