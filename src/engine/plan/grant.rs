@@ -39,8 +39,14 @@ pub fn out_of_reach(view: &View, invite: &Invite, email: &str, before: Option<&P
     if spoken_for || view.snapshot.edition == Edition::Community {
         return None;
     }
-    let higher = present(member, before).into_iter().find(|role| role.rank() > highest.rank())?;
-    Some(above(namespace, &highest, &format!("the person's role {higher}")))
+    if let Some(higher) = present(member, before).into_iter().find(|role| role.rank() > highest.rank()) {
+        return Some(above(namespace, &highest, &format!("the person's role {higher}")));
+    }
+    let message = format!(
+        "the server does not tell the role of the invitation, which may be above {highest}, the highest that the Organization grants namespace {namespace:?}"
+    );
+    let untold = is_untold_invitation(member, before) && highest != Role::Administrator;
+    untold.then_some(Ungranted { reason: HeldReason::RoleAboveGrant, message })
 }
 
 /// What becomes of somebody who departs. Another namespace takes nothing from those whom it may not touch, or not any more,
@@ -52,7 +58,8 @@ pub fn policy(view: &View, from: &str, email: &str, person: &Person, declared: D
     let Some(namespace) = foreign_namespace(from) else { return declared };
     let Ok(highest) = ceiling(&view.desired.grants, namespace, email) else { return DeletionPolicy::Retain };
     let member = view.member(email);
-    let untold = member.is_some_and(|member| !is_invited(member) && member.role.is_none());
+    let untold = member.is_some_and(|member| !is_invited(member) && member.role.is_none())
+        || is_untold_invitation(member, Some(person));
     let higher = present(member, Some(person)).iter().any(|role| role.rank() > highest.rank());
     if higher || (untold && highest != Role::Administrator) { DeletionPolicy::Retain } else { declared }
 }
@@ -74,6 +81,12 @@ fn reaches(
     let Some(namespace) = &invite.namespace else { return true };
     ceiling(&desired.grants, namespace, email)
         .is_ok_and(|highest| present(member, remembered).iter().all(|role| role.rank() <= highest.rank()))
+}
+
+/// An invitation of which neither the roster nor our memory says what it promises: it may be any role.
+fn is_untold_invitation(member: Option<&Member>, remembered: Option<&Person>) -> bool {
+    let says = |role: &Role| !matches!(role, Role::Pending | Role::Other(_));
+    member.is_some_and(is_invited) && !present(member, remembered).iter().any(says)
 }
 
 /// The role of a member, or those that an open invitation may promise.

@@ -311,6 +311,50 @@ fn an_open_invitation_above_the_grant_is_neither_replaced_nor_revoked() {
     }
 }
 
+/// Somebody is invited by hand, and the roster does not say as what.
+fn invited_as_whatever(highest: &str, role: Option<Role>) -> World {
+    let mut world = World::in_sync();
+    grant(&mut world, "team", highest);
+    world.member(99, "new@example.com", Role::Pending);
+    world.change_member("new@example.com", |m| (m.role, m.invitation) = (role, InvitationState::Open));
+    world
+}
+
+#[test]
+fn an_invitation_whose_role_nobody_tells_is_out_of_reach_of_another_namespace() {
+    for role in [None, Some(Role::Pending), Some(Role::Other("XY".to_owned()))] {
+        for asked in [InviteRole::Deactivated, InviteRole::Annotator] {
+            let mut world = invited_as_whatever("Manager", role.clone());
+            foreign(&mut world, "team", asked, "new@example.com", 1);
+            let plan = world.settle();
+            let only = only_held(HeldReason::RoleAboveGrant, "new@example.com");
+            assert_eq!((steps(&plan).len(), held(&plan)), (0, only), "{role:?} {asked:?}");
+        }
+    }
+    // Nothing is above this one.
+    let mut world = invited_as_whatever("Administrator", None);
+    foreign(&mut world, "team", InviteRole::Deactivated, "new@example.com", 1);
+    assert_eq!(steps(&world.plan()), ["new@example.com: invitation → revoked"]);
+}
+
+#[test]
+fn an_invitation_whose_role_only_we_remember_is_within_reach_and_leaves_with_its_manifest() {
+    for known in [true, false] {
+        let mut world = invited_as_whatever("Annotator", None);
+        foreign(&mut world, "team", InviteRole::Annotator, "new@example.com", 1);
+        let mut person = Person::new("new@example.com", PersonState::Invited);
+        person.invited_at = Some(Time(noon()));
+        person.role = known.then(|| "Annotator".to_owned());
+        let users = [("new@example.com".to_owned(), person.into())].into();
+        let memory = InviteMemory { target: Some(target()), users, last_handled_reinvite: None };
+        world.ledger.invites.insert("team/team".to_owned(), memory);
+        delete(&mut world, "team");
+        world.later(30);
+        let wanted: &[&str] = if known { &["new@example.com: invitation → revoked"] } else { &[] };
+        assert_eq!(steps(&world.plan()), wanted);
+    }
+}
+
 #[test]
 fn before_another_namespace_changes_a_role_the_person_is_looked_at() {
     let mut world = managed();
