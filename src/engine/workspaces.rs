@@ -46,15 +46,18 @@ pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut 
         snapshot.workspaces.read_at = Some(Boottime::now());
     }
     let wanted: BTreeSet<i64> = named.iter().filter_map(|title| snapshot.workspaces.find(title).ok()).collect();
-    // One that hangs is not followed by many more.
-    let mut failed: Option<Missing> = None;
+    // A server that does not answer is not asked for many more.
+    let mut away: Option<Missing> = None;
     for id in wanted {
         if let Entry::Vacant(unread) = snapshot.workspaces.members.entry(id) {
-            let members = match failed.clone() {
+            let members = match away.clone() {
                 Some(missing) => Err(missing),
-                None => client.workspace_members(id).await.map_err(|error| Missing::unread(&error)),
+                None => client.workspace_members(id).await.map_err(|error| {
+                    let missing = Missing::unread(&error);
+                    away = Some(missing.clone()).filter(|_| matches!(error, Error::Unreachable { .. }));
+                    missing
+                }),
             };
-            failed = members.as_ref().err().filter(|missing| missing.reason == HeldReason::Failed).cloned();
             unread.insert(members);
         }
     }
