@@ -103,6 +103,8 @@ pub struct MarkSeen {
     pub at: Boottime,
     /// When the request ended with an answer, if it did.
     pub ended: Option<Boottime>,
+    /// That answer was a refusal, of the whole request: nobody's mail was lost.
+    pub refused: bool,
 }
 
 #[derive(Clone, Debug)]

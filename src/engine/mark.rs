@@ -41,7 +41,7 @@ pub fn notice_mark(ledger: &mut Ledger, now: Boottime) {
         return;
     };
     if ledger.passing.mark.as_ref().is_none_or(|seen| seen.id != mark.id) {
-        ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: now, ended: None });
+        ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: now, ended: None, refused: false });
     }
 }
 
@@ -77,7 +77,9 @@ pub fn settle_mark(
             // Else it is as before the mark: the next plan replaces it.
         } else if roster_tells && snapshot.proves_absent(email) && ledger.invitations_visible == Some(true) {
             never_sent(ledger, email, &mark.started_at);
-            outcome::not_sent(ledger, email, &mark, now);
+            if !seen.refused {
+                outcome::not_sent(ledger, email, &mark, now);
+            }
         } else if roster_tells && (ledger.invitations_visible != Some(true) || snapshot.may_hide()) {
             // No roster to come will tell either.
             unconfirmed(ledger, claimant(email), email, &mark.started_at, now);

@@ -165,6 +165,17 @@ pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Time
     );
 }
 
+/// A mail for several that the server refused: they go in halves, until the one at which it takes offence stands alone.
+pub fn batch_refused(ledger: &mut Ledger, guests: &[Guest], clock: Boottime) {
+    for guest in guests {
+        ledger.passing.batch_limits.insert(guest.email.clone(), guests.len().div_ceil(2));
+    }
+    if let Some(seen) = &mut ledger.passing.mark {
+        seen.refused = true;
+    }
+    end_request(ledger, clock);
+}
+
 /// The request of the mark that stands ended with an answer.
 pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
     if let Some(seen) = &mut ledger.passing.mark {

@@ -53,7 +53,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let clock = Boottime::now();
         let marked = Time(seconds(Timestamp::now()));
         let mark = self.mark(step, &marked, answered);
-        self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None });
+        self.ledger.passing.mark = Some(MarkSeen { id: mark.id.clone(), at: clock, ended: None, refused: false });
         self.ledger.in_flight = Some(mark);
         self.memory.remember(self.ledger).await.map_err(End::Forgotten)?;
         if !self.gate.is_open() {
@@ -154,10 +154,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         match error.class() {
             Class::Refused if guests.len() > 1 => {
                 // Part of it may have been mailed. The roster tells; the rest goes in halves.
-                for guest in guests {
-                    self.ledger.passing.batch_limits.insert(guest.email.clone(), guests.len().div_ceil(2));
-                }
-                outcome::end_request(self.ledger, Boottime::now());
+                outcome::batch_refused(self.ledger, guests, Boottime::now());
                 self.store_all(answered).await?;
                 Err(End::Look)
             }

@@ -15,7 +15,7 @@ fn marked(world: &mut World, email: &str, ago: Duration) {
         replaces: None,
     });
     world.ledger.passing = Passing {
-        mark: Some(MarkSeen { id: "m".to_owned(), at: Boottime::now() - ago, ended: None }),
+        mark: Some(MarkSeen { id: "m".to_owned(), at: Boottime::now() - ago, ended: None, refused: false }),
         ..Passing::default()
     };
 }
@@ -231,6 +231,29 @@ fn who_is_dropped_while_a_hidden_mail_may_be_out_is_revoked() {
 }
 
 #[test]
+fn a_batch_that_the_server_refuses_goes_in_halves() {
+    let mut world = World::in_sync();
+    world.member(98, "guest@example.com", Role::Annotator);
+    world.change_member("guest@example.com", |m| m.invitation = InvitationState::Open);
+    let crowd: Vec<String> = (0..20).map(|n| format!("new{n:02}@example.com")).collect();
+    world.edit("annotators", |spec| spec.emails.extend(crowd.clone()));
+    for batches in [vec![20], vec![10, 10], vec![5, 5, 10]] {
+        let plan = world.plan();
+        let mut sizes: Vec<usize> = plan.steps.iter().map(|step| step.action.guests().len()).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, batches);
+        let guests = plan.steps.iter().map(|step| step.action.guests()).min_by_key(|guests| guests.len()).unwrap();
+        let (id, emails) = ("m".to_owned(), guests.iter().map(|guest| guest.email.clone()).collect());
+        let seen = MarkSeen { id: id.clone(), at: Boottime::now(), ended: None, refused: false };
+        world.ledger.in_flight = Some(InFlight { id, started_at: Time(noon()), emails, role: None, replaces: None });
+        world.ledger.passing.mark = Some(seen);
+        outcome::batch_refused(&mut world.ledger, guests, Boottime::now());
+        assert_eq!(judge(&mut world), MarkVerdict::Settled);
+        world.ledger.in_flight = None;
+    }
+}
+
+#[test]
 fn an_address_at_whose_mail_the_server_fails_goes_alone_and_last_and_is_then_left_for_a_while() {
     let mut world = World::in_sync();
     world.member(98, "guest@example.com", Role::Annotator);
@@ -239,7 +262,8 @@ fn an_address_at_whose_mail_the_server_fails_goes_alone_and_last_and_is_then_lef
     assert_eq!(steps(&world.plan()), ["invite 2 as Annotator: a-bad@example.com, new@example.com"]);
     for round in 1..=3 {
         let id = format!("m{round}");
-        let seen = MarkSeen { id: id.clone(), at: Boottime::now() - Duration::from_secs(300), ended: None };
+        let seen =
+            MarkSeen { id: id.clone(), at: Boottime::now() - Duration::from_secs(300), ended: None, refused: false };
         let (emails, role) = (vec!["a-bad@example.com".to_owned()], Some("Annotator".to_owned()));
         world.ledger.in_flight = Some(InFlight { id, started_at: Time(world.now), emails, role, replaces: None });
         world.ledger.passing.mark = Some(seen);
