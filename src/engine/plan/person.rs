@@ -81,6 +81,10 @@ fn no_address(view: &View, own: Option<&Person>, email: &str, typed: &str) -> De
 /// The taker's entry is stored at the end of this pass, and then the one that it takes over from may go: in the next
 /// pass, for which nobody should have to wait until everything is read anew.
 pub fn wait_for_taker(view: &View, taker: &Invite, email: &str, due: &mut Option<Timestamp>) {
+    if view.desired.left_behind.contains(&taker.name) {
+        // Not stored until it can be written, and that is waited for elsewhere.
+        return;
+    }
     let typed = taker.emails.get(email).map_or(email, String::as_str);
     let planned = match decide(view, taker, email, typed, false, &mut None) {
         Decision::Settled(person) | Decision::Held(_, person) => says_all(&person),

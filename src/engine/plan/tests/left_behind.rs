@@ -77,3 +77,15 @@ fn what_was_approved_for_somebody_who_is_left_behind_stays_approved() {
     assert!(plan.steps.is_empty());
     assert_eq!(plan.approved.unwrap().len(), set.steps.len());
 }
+
+#[test]
+fn nobody_comes_back_every_second_for_a_taker_that_cannot_be_written() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.invite("taker", InviteRole::Annotator, &["person2@example.com".to_owned()]);
+    assert_eq!(world.plan().due, Some(noon() + SignedDuration::from_secs(1)));
+    world.left_behind = vec!["taker".to_owned()];
+    let plan = world.settle();
+    assert_eq!((plan.due, plan.steps.len()), (None, 0));
+    assert!(world.ledger.person("annotators", "person2@example.com").is_some(), "until it is stored");
+}
