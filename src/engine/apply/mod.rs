@@ -12,7 +12,7 @@ use super::memory::{Concerned, Forgotten, Memory};
 use super::outcome;
 use super::plan::{Action, Cause, Guest, Plan, Step};
 use super::snapshot::Snapshot;
-use crate::label_studio::{Class, Client, Error, Revoked};
+use crate::label_studio::{Class, Client, Error, Reach, Revoked};
 use crate::resources::{HeldReason, seconds};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -256,8 +256,8 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let reason = match error.class() {
             Class::Forbidden => HeldReason::Forbidden,
             Class::NotFound | Class::Refused => HeldReason::Failed,
-            // An error page for one person, again and again, must not keep the others waiting.
-            Class::Transient if error.status().is_some() && self.fails_again(email, verb) => HeldReason::Failed,
+            // An error page or no answer for one person, again and again, must not keep the others waiting.
+            Class::Transient if is_about_one(&error) && self.fails_again(email, verb) => HeldReason::Failed,
             Class::Transient | Class::Unauthorized | Class::NotLabelStudio => return Err(End::Failed(error)),
         };
         self.refuse(email, verb, reason, error.to_string());
@@ -274,6 +274,11 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         let until = Timestamp::now().checked_add(self.patience).unwrap_or(Timestamp::MAX);
         outcome::refused(self.ledger, email, verb, reason, message, until);
     }
+}
+
+/// Whether the server was reached, so that it may do better for another person.
+fn is_about_one(error: &Error) -> bool {
+    error.status().is_some() || matches!(error, Error::Unreachable { reason: Reach::Timeout, .. })
 }
 
 enum Written {
