@@ -95,7 +95,7 @@ fn waits_for_person(subject: &Subject) -> Decision {
 
 fn has_left(subject: &Subject) -> Decision {
     if subject.was_dropped() {
-        return newcomer(subject);
+        return anew(subject);
     }
     let mut person = subject.entry();
     person.state = PersonState::Left;
@@ -109,12 +109,24 @@ fn was_revoked(subject: &Subject) -> Decision {
         return Decision::Settled(subject.satisfied());
     }
     if subject.was_dropped() {
-        return newcomer(subject);
+        return anew(subject);
     }
     let mut person = subject.entry();
     person.state = PersonState::Revoked;
     let message = "the invitation is gone from the server: to send one, annotate labelstudio.rs/reinvite=<address>, or remove the address and add it anew";
     subject.ended(person, HeldReason::Revoked, message)
+}
+
+/// Removed and added again: a newcomer, and what was tried before does not count.
+fn anew(subject: &Subject) -> Decision {
+    match (newcomer(subject), subject.before) {
+        (Decision::Act(action, None), Some(before)) => {
+            let mut person = before.clone();
+            person.attempts = Some(0);
+            Decision::Act(action, Some(person))
+        }
+        (decision, _) => decision,
+    }
 }
 
 fn newcomer(subject: &Subject) -> Decision {

@@ -144,6 +144,29 @@ fn who_is_taken_out_and_put_back_is_invited_anew_even_before_the_departure_is_do
 }
 
 #[test]
+fn who_is_taken_out_and_put_back_starts_at_no_attempt() {
+    let mut revoked = invited(GONE, "Annotator");
+    revoked.members.retain(|m| m.email != GONE);
+    revoked.settle();
+    for mut world in [left(), revoked] {
+        world.remembered("annotators", GONE).attempts = Some(3);
+        world.edit("annotators", |spec| spec.emails.retain(|email| email != GONE));
+        world.settle();
+        world.edit("annotators", |spec| spec.emails.push(GONE.to_owned()));
+        for _ in 0..2 {
+            // Nobody is forgotten before the mail went out.
+            let plan = world.settle();
+            assert_eq!(steps(&plan), ["invite 1 as Annotator: person2@example.com"]);
+            assert_eq!(world.person("annotators", GONE).attempts, Some(0));
+        }
+        let mut snapshot = world.snapshot();
+        let guest = Guest { invite: "annotators".to_owned(), email: GONE.to_owned() };
+        outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
+        assert_eq!(world.person("annotators", GONE).attempts, Some(1));
+    }
+}
+
+#[test]
 fn who_left_and_moves_to_another_manifest_is_not_invited_by_that() {
     let mut world = left();
     world.edit("annotators", |spec| spec.emails.retain(|email| email != GONE));
