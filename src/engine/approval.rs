@@ -3,7 +3,7 @@
 
 use super::ledger::Ledger;
 use super::plan::{Action, HeldSet};
-use crate::resources::{Approval, HeldReason};
+use crate::resources::{Approval, HeldReason, later};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest as _, Sha256};
@@ -67,7 +67,7 @@ pub fn strike(ledger: &mut Ledger, left: Option<Vec<String>>) {
 
 /// The steps that may pass now.
 pub fn approved(ledger: &Ledger, now: Timestamp) -> BTreeSet<&str> {
-    let valid = ledger.approval.iter().filter(|approval| now < approval.at.0 + LIFE);
+    let valid = ledger.approval.iter().filter(|approval| now < later(approval.at.0, LIFE));
     valid.flat_map(|approval| &approval.steps).map(String::as_str).collect()
 }
 

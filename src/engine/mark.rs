@@ -135,7 +135,7 @@ fn was_sent(ledger: &mut Ledger, claim: Option<(String, String)>, email: &str, m
     forget_revocation(ledger, email);
     record(ledger, claim, email, &mark.started_at, now, |person| {
         person.role = mark.role.clone().or(person.role.take());
-        person.attempts = Some(person.attempts.unwrap_or_default() + 1);
+        person.attempts = Some(person.attempts.unwrap_or_default().saturating_add(1));
         person.state = PersonState::Invited;
         person.reason = None;
         person.message = None;

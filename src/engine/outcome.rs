@@ -4,7 +4,7 @@ use super::ledger::{Asked, DAY, Ledger, Passing, Refusal};
 use super::plan::{Action, Guest, Plan, WINDOW};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
-use crate::resources::{HeldReason, InFlight, Person, PersonState, RemovalBucket, Target, folded};
+use crate::resources::{HeldReason, InFlight, Person, PersonState, RemovalBucket, Target, folded, later};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
         ledger.edit(invite, email, new, |person| {
             person.state = PersonState::Invited;
             person.role = Some(role.to_string());
-            person.attempts = Some(person.attempts.unwrap_or_default() + 1);
+            person.attempts = Some(person.attempts.unwrap_or_default().saturating_add(1));
             person.invited_at = Some(Time(now));
             person.user_id = None;
             person.since = Some(Time(now));
@@ -188,7 +188,7 @@ pub fn end_request(ledger: &mut Ledger, clock: Boottime) {
 pub fn reserve_removals(ledger: &mut Ledger, emails: &[&str], base: usize, now: Timestamp) -> bool {
     let hour = Time(Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(3600)).unwrap_or(now));
     let new: Vec<&str> = emails.iter().copied().filter(|email| !ledger.passing.reserved.contains_key(*email)).collect();
-    ledger.removals.retain(|bucket| now < bucket.hour.0 + WINDOW);
+    ledger.removals.retain(|bucket| now < later(bucket.hour.0, WINDOW));
     let count = i32::try_from(new.len()).unwrap_or(i32::MAX);
     if count == 0 {
         return false;
@@ -208,7 +208,7 @@ pub fn reserve_removals(ledger: &mut Ledger, emails: &[&str], base: usize, now: 
 pub fn release_removal(ledger: &mut Ledger, email: &str) {
     let Some(hour) = ledger.passing.reserved.remove(email) else { return };
     if let Some(bucket) = ledger.removals.iter_mut().find(|bucket| bucket.hour == hour) {
-        bucket.count -= 1;
+        bucket.count = bucket.count.saturating_sub(1);
     }
     ledger.removals.retain(|bucket| bucket.count > 0);
 }
@@ -236,7 +236,7 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     });
     note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
-    let counts = |hour: &Time| Timestamp::now() < hour.0 + WINDOW;
+    let counts = |hour: &Time| Timestamp::now() < later(hour.0, WINDOW);
     ledger.passing.reserved.retain(|email, hour| counts(hour) && snapshot.member(email).is_some_and(has_access));
 }
 
@@ -246,7 +246,7 @@ fn note_freed_early(ledger: &mut Ledger, action: &Action) {
     let now = Timestamp::now();
     for email in action.emails() {
         let taken = people_mut(ledger, email).filter_map(|person| person.seat_since.as_ref()).max().cloned();
-        if taken.is_some_and(|since| now < since.0 + EARLY) {
+        if taken.is_some_and(|since| now < later(since.0, EARLY)) {
             ledger.passing.freed_early.insert(email.to_owned());
         }
     }

@@ -20,7 +20,7 @@ pub use organization_status::{
     PlanStatus, Progress, RemovalBucket, Rotating, Seats, Target, UnmanagedMember,
 };
 pub use reasons::reason_named;
-pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, seconds};
+pub use status::{HeldReason, InviteRole, Person, PersonState, SAME_WISH, condition, later, seconds};
 pub use user_invite::{
     DeletionPolicy, InviteCounts, OrganizationRef, Resend, UserInvite, UserInviteSpec, UserInviteStatus,
 };

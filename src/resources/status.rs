@@ -1,6 +1,6 @@
 //! What both kinds share: the entry of one address, why something is held, and conditions.
 
-use jiff::{Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -253,6 +253,11 @@ impl Person {
 /// Status times have whole seconds, so the clock is cut before it is compared with them.
 pub fn seconds(now: Timestamp) -> Timestamp {
     now.round(jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc)).unwrap_or(now)
+}
+
+/// However late the time: what stands in a status anybody may have written.
+pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// A condition that keeps its `lastTransitionTime` as long as its status stays.

@@ -8,7 +8,7 @@ use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
-use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState};
+use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState, later};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a claim elsewhere may still take somebody back.
@@ -99,8 +99,9 @@ fn depart(
     if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         return Decision::Wait(Some(leaving));
     }
-    if view.now() < since + GRACE {
-        Plan::due_at(due, since + GRACE);
+    let over = later(since, GRACE);
+    if view.now() < over {
+        Plan::due_at(due, over);
         return Decision::Wait(Some(leaving));
     }
     match view.member(email) {

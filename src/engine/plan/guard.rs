@@ -3,7 +3,7 @@
 
 use super::{Candidate, HeldSet, Plan, View};
 use crate::engine::approval::{self, MOST_STEPS};
-use crate::resources::{HeldReason, RemovalBucket};
+use crate::resources::{HeldReason, RemovalBucket, later};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
             continue;
         }
         if let Some(oldest) = window.first() {
-            Plan::due_at(&mut plan.due, oldest.hour.0 + WINDOW);
+            Plan::due_at(&mut plan.due, later(oldest.hour.0, WINDOW));
         }
         let message = format!(
             "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did or do: wait, raise it, or approve as the Organization says"
@@ -78,7 +78,7 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
 
 /// The buckets that still count, oldest first.
 pub fn removals_in_window(removals: &[RemovalBucket], now: Timestamp) -> Vec<&RemovalBucket> {
-    let mut window: Vec<&RemovalBucket> = removals.iter().filter(|bucket| now < bucket.hour.0 + WINDOW).collect();
+    let mut window: Vec<&RemovalBucket> = removals.iter().filter(|bucket| now < later(bucket.hour.0, WINDOW)).collect();
     window.sort_by(|a, b| a.hour.cmp(&b.hour));
     window
 }

@@ -49,6 +49,30 @@ fn a_dropped_address_leaves_after_the_grace_and_not_before() {
 }
 
 #[test]
+fn no_time_that_somebody_writes_into_a_status_ends_the_process() {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.settle();
+    let end = Time(Timestamp::MAX);
+    let person = world.remembered("annotators", "person2@example.com");
+    (person.since, person.seat_since, person.attempts) = (Some(end.clone()), Some(end.clone()), Some(i32::MAX));
+    world.ledger.removals = vec![RemovalBucket { hour: end.clone(), base: 12, count: 3 }];
+    world.ledger.approval =
+        Some(crate::resources::Approval { digest: "d".to_owned(), at: end.clone(), steps: Vec::new() });
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person3@example.com"));
+    world.settle();
+    world.later(30);
+    assert_eq!(held(&world.settle()), [(HeldReason::RemovalGuard, vec!["person3@example.com".to_owned()])]);
+    let mut snapshot = world.snapshot();
+    outcome::reserve_removals(&mut world.ledger, &["person2@example.com"], 12, world.now);
+    let (email, from, to) = ("person2@example.com".to_owned(), Role::Annotator, Role::Deactivated);
+    world.read_roster();
+    outcome::succeeded(&mut world.ledger, &mut snapshot, &Action::SetRole { user_id: 12, email, from, to });
+    let guest = Guest { invite: "annotators".to_owned(), email: "person2@example.com".to_owned() };
+    outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
+}
+
+#[test]
 fn deletion_policies_retain_and_remove() {
     let mut world = World::in_sync();
     world.edit("annotators", |spec| {
