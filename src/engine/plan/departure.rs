@@ -168,7 +168,10 @@ fn absent(view: &View, email: &str, person: &Person) -> Decision {
 fn act(view: &View, person: &Person, action: Action) -> Decision {
     let email = action.emails().first().map(ToString::to_string).unwrap_or_default();
     match view.ledger.refusal(&email, &action.verb(), view.now()) {
-        Some(refusal) => hold(view, person, refusal.reason, refusal.message.clone()),
+        Some(refusal) => match hold(view, person, refusal.reason, refusal.message.clone()) {
+            Decision::Held(reason, person) => Decision::Refused(reason, person, refusal.until),
+            other => other,
+        },
         None => Decision::Act(action, None),
     }
 }

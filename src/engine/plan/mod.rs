@@ -30,8 +30,8 @@ use super::desired::{Allowed, Desired};
 use super::ledger::Ledger;
 use super::snapshot::{Completeness, Snapshot};
 use crate::label_studio::Edition;
-use crate::resources::{HeldReason, Person, PersonState, folded};
-use jiff::Timestamp;
+use crate::resources::{HeldReason, Person, PersonState, folded, later, seconds};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -107,14 +107,18 @@ enum Decision {
     /// To be searched for, and invited if not found.
     Seek,
     Held(HeldReason, Person),
+    /// The same until then, since the server refused it.
+    Refused(HeldReason, Person, Timestamp),
 }
 
 impl Decision {
     /// Of whom no grant names any more only what was done is remembered, and nobody waits for them.
     fn of_a_stranger(self) -> Self {
         match self {
-            Self::Held(_, person) if person.may_have_been_mailed() => Self::Settled(person),
-            Self::Held(..) => Self::Forget,
+            Self::Held(_, person) | Self::Refused(_, person, _) if person.may_have_been_mailed() => {
+                Self::Settled(person)
+            }
+            Self::Held(..) | Self::Refused(..) => Self::Forget,
             other => other,
         }
     }
@@ -242,6 +246,7 @@ fn organization(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
     for (field, action) in [("title", title), ("defaultRole", role)] {
         let Some(action) = action else { continue };
         if let Some(refusal) = view.ledger.refusal("", &action.verb(), view.now()) {
+            plan.refused_until(refusal.until);
             plan.refused = plan.refused.take().or(Some((field, refusal.message.clone())));
             continue;
         }
@@ -263,6 +268,10 @@ fn sort_in(
         Decision::Settled(person) => plan.settle(view, cause, email, Some(person)),
         Decision::Forget => plan.settle(view, cause, email, None),
         Decision::Held(reason, person) => plan.hold(view, cause, email, reason, person),
+        Decision::Refused(reason, person, until) => {
+            plan.refused_until(until);
+            plan.hold(view, cause, email, reason, person);
+        }
         Decision::Wait(person) => {
             plan.waits(cause);
             if let Some(person) = person {
@@ -352,6 +361,13 @@ impl Plan {
         let since = person.since.as_ref().map_or(view.now(), |since| since.0);
         self.hold(view, &cause, &email, reason, person);
         since
+    }
+
+    /// Plans are made for whole seconds: a moment earlier it would still be refused.
+    fn refused_until(&mut self, until: Timestamp) {
+        let whole = seconds(until);
+        let whole = if whole < until { later(whole, SignedDuration::from_secs(1)) } else { whole };
+        Self::due_at(&mut self.due, whole);
     }
 
     fn due_at(due: &mut Option<Timestamp>, at: Timestamp) {

@@ -87,7 +87,7 @@ pub fn wait_for_taker(view: &View, taker: &Invite, email: &str, due: &mut Option
     }
     let typed = taker.emails.get(email).map_or(email, String::as_str);
     let planned = match decide(view, taker, email, typed, false, &mut None) {
-        Decision::Settled(person) | Decision::Held(_, person) => says_all(&person),
+        Decision::Settled(person) | Decision::Held(_, person) | Decision::Refused(_, person, _) => says_all(&person),
         Decision::Act(_, person) | Decision::Wait(person) => person.is_some_and(|person| says_all(&person)),
         Decision::Forget | Decision::Seek => false,
     };

@@ -79,13 +79,15 @@ impl Subject<'_> {
         let unconfirmed = self.before.is_some_and(|before| before.is_held_for(HeldReason::InviteUnconfirmed));
         if unconfirmed && self.member.is_none() && matches!(action, Action::Revoke { .. }) {
             // That a mail may be out nobody else knows.
-            return self.hold(HeldReason::InviteUnconfirmed, &refusal.message);
+            let reason = HeldReason::InviteUnconfirmed;
+            let person = self.since(held(self.entry(), reason, refusal.message.clone()));
+            return Decision::Refused(reason, person, refusal.until);
         }
         let mut person = held(self.entry(), refusal.reason, refusal.message.clone());
         if refusal.reason == HeldReason::Failed {
             person.state = PersonState::Failed;
         }
-        Decision::Held(refusal.reason, self.since(person))
+        Decision::Refused(refusal.reason, self.since(person), refusal.until)
     }
 
     /// `invited`: where the person stands until then, to be remembered before the old invitation is revoked.

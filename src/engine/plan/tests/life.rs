@@ -61,6 +61,35 @@ fn after_the_last_attempt_it_is_given_up_which_is_no_error_and_more_attempts_go_
 }
 
 #[test]
+fn what_the_server_refused_is_due_when_it_may_be_tried_again() {
+    let until = noon() + SignedDuration::from_mins(10);
+    let refuse = |world: &mut World, verb: &str, until| {
+        outcome::refused(&mut world.ledger, "person2@example.com", verb, HeldReason::Failed, "no".to_owned(), until);
+    };
+    let mut world = World::in_sync();
+    world.change_member("person2@example.com", |m| m.role = Some(Role::Reviewer));
+    refuse(&mut world, "role Annotator", until);
+    assert_eq!(world.plan().due, Some(until));
+    // Times are compared in whole seconds.
+    refuse(&mut world, "role Annotator", until + SignedDuration::from_millis(1));
+    world.now = until;
+    assert_eq!((world.plan().due, world.plan().steps.len()), (Some(until + SignedDuration::from_secs(1)), 0));
+    world.later(1);
+    assert_eq!((world.plan().due, world.plan().steps.len()), (None, 1));
+    // Of somebody who leaves, and of the organization itself.
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+    world.settle();
+    world.later(30);
+    refuse(&mut world, "role Deactivated", until);
+    assert_eq!(world.plan().due, Some(until));
+    let mut world = World::in_sync();
+    world.organization.spec.title = Some("Other".to_owned());
+    outcome::refused(&mut world.ledger, "", "title Other", HeldReason::Failed, "no".to_owned(), until);
+    assert_eq!(world.plan().due, Some(until));
+}
+
+#[test]
 fn a_shorter_wait_is_another_time() {
     let mut world = expired(1);
     world.edit("annotators", |spec| spec.resend.after = Duration::from_secs(3600).into());
