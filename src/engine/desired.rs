@@ -38,6 +38,8 @@ pub struct Desired {
     pub elsewhere: BTreeSet<String>,
     /// Names of UserInvites whose memory cannot be stored now: they claim as ever, and nothing is done for their people.
     pub left_behind: BTreeSet<String>,
+    /// Namespaces whose UserInvites cannot be listed now: what they claim nobody knows.
+    pub unlisted: BTreeSet<String>,
     /// Name of the UserInvite → index.
     names: BTreeMap<String, usize>,
 }
@@ -147,6 +149,7 @@ pub fn desired<'a>(
         further,
         elsewhere: BTreeSet::new(),
         left_behind: BTreeSet::new(),
+        unlisted: BTreeSet::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::person::{never_acts, wait_for_taker};
 use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
+use crate::engine::grants::foreign_namespace;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState, later};
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +44,8 @@ pub fn handed_over(
     if let Some(taker) = effective_claimant(view.desired, view.member(email), Some(person), email) {
         return taken_back(view, taker, email, person, due);
     }
-    if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
+    let marked = view.ledger.is_marked(email) && !view.circumstances.mail_allowed;
+    if marked || may_be_claimed_unseen(view, &gone.from) {
         return Decision::Wait(None);
     }
     let policy = policy(view, &gone.from, email, person, gone.policy);
@@ -56,6 +58,16 @@ pub fn handed_over(
         return Decision::Forget;
     }
     depart(view, email, person, policy, gone.since.0, due)
+}
+
+/// Whether the UserInvite that this entry is of may stand all the same, where it cannot be seen now: an entry is made, too, of
+/// whoever was mailed for one that could not be written, and of whoever was in a mark that nobody listed claims.
+fn may_be_claimed_unseen(view: &View, from: &str) -> bool {
+    let unlisted = &view.desired.unlisted;
+    if from.is_empty() {
+        return !unlisted.is_empty();
+    }
+    foreign_namespace(from).is_some_and(|namespace| unlisted.contains(namespace))
 }
 
 /// A claim elsewhere takes over. The entry is kept until the taker's own is stored: a crash in between must not forget that

@@ -280,6 +280,37 @@ fn who_waits_for_room_goes_on_waiting_while_there_is_none() {
 }
 
 #[test]
+fn nobody_leaves_whose_user_invite_may_stand_in_a_namespace_that_cannot_be_listed() {
+    for (from, unlisted, leaves) in [
+        ("annotators", "team", true),
+        ("team/x", "team", false),
+        ("team/x", "other", true),
+        ("", "team", false),
+        ("", "", true),
+    ] {
+        let mut world = World::in_sync();
+        super::grants::grant(&mut world, "team", "Manager");
+        let person = Person::clone(world.person("annotators", "person2@example.com"));
+        world.edit("annotators", |spec| spec.emails.retain(|e| e != "person2@example.com"));
+        world.ledger.invites.get_mut("annotators").unwrap().users.remove("person2@example.com");
+        let (users, policy, since) = (vec![person], DeletionPolicy::Deactivate, Time(noon()));
+        world.ledger.departures = vec![Departure { users, policy, from: from.to_owned(), since }];
+        world.unlisted = vec![unlisted.to_owned()];
+        world.unlisted.retain(|namespace| !namespace.is_empty());
+        world.later(60);
+        let plan = world.settle();
+        assert_eq!((plan.steps.len(), plan.departures_pending), (usize::from(leaves), 1), "{from} {unlisted}");
+        // Nor is it forgotten, whatever the grants say meanwhile.
+        super::grants::withdraw(&mut world);
+        world.settle();
+        assert!(leaves || world.ledger.departing() == 1, "{from} {unlisted}");
+        super::grants::grant(&mut world, "team", "Manager");
+        world.unlisted.clear();
+        assert!(leaves || world.plan().steps.len() == 1, "{from} {unlisted}");
+    }
+}
+
+#[test]
 fn nobody_leaves_who_is_claimed_through_another_organization_for_the_same_server() {
     for claimed in [true, false] {
         let mut world = World::in_sync();

@@ -52,6 +52,8 @@ struct World {
     fresh: bool,
     /// Whom another Organization for the same server claims.
     elsewhere: Vec<String>,
+    /// Namespaces that cannot be listed.
+    unlisted: Vec<String>,
     /// UserInvites whose status cannot be written.
     left_behind: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl World {
             fresh: true,
             elsewhere: Vec::new(),
             left_behind: Vec::new(),
+            unlisted: Vec::new(),
         };
         world.member(OWNER, "owner@example.com", Role::Owner);
         world.member(ME, "operator@example.com", Role::Administrator);
@@ -162,6 +165,7 @@ impl World {
         let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
         let mut desired = desired(&self.organization, &self.invites, self.now);
         desired.elsewhere.extend(self.elsewhere.iter().cloned());
+        desired.unlisted.extend(self.unlisted.iter().cloned());
         desired.left_behind.extend(self.left_behind.iter().cloned());
         plan(&desired, &self.snapshot(), &self.ledger, circumstances)
     }
