@@ -129,7 +129,7 @@ impl Rivals {
             return Place::Older(older);
         }
         // To let go, or to say so.
-        let busy = known.acting_for(target, &key);
+        let busy = known.acting_for(organization, target, |key| organization_of(context, key));
         let unaware = younger.iter().map(|rival| key_of(rival)).filter(|rival| !known.yielding.contains_key(rival));
         busy.iter().cloned().chain(unaware).for_each(|rival| known.wake(&rival));
         // Of two that nothing was said of yet, the older goes first, once it is known what that one is about.
@@ -194,9 +194,16 @@ impl Known {
     }
 
     /// Also of one that is being deleted: its last request may be under way.
-    fn acting_for(&self, target: &Target, but: &OrganizationKey) -> Vec<OrganizationKey> {
+    fn acting_for(
+        &self,
+        organization: &Organization,
+        target: &Target,
+        find: impl Fn(&OrganizationKey) -> Option<Arc<Organization>>,
+    ) -> Vec<OrganizationKey> {
+        let own = key_of(organization);
         let same = |key: &&OrganizationKey| self.found.get(*key).is_some_and(|(found, _)| is_same_place(found, target));
-        self.acting.iter().filter(|key| *key != but).filter(same).cloned().collect()
+        let one_server = |key: &&OrganizationKey| !find(key).is_some_and(|other| are_separate(organization, &other));
+        self.acting.iter().filter(|key| **key != own).filter(same).filter(one_server).cloned().collect()
     }
 
     fn may_be_about(&self, organization: &Organization, other: &Organization, target: &Target) -> bool {
@@ -217,6 +224,11 @@ fn others(context: &Context, organization: &Organization) -> Vec<Arc<Organizatio
     all.filter(|other| other.metadata.deletion_timestamp.is_none() && key_of(other) != key).collect()
 }
 
+/// Whether or not it stands.
+fn organization_of(context: &Context, key: &OrganizationKey) -> Option<Arc<Organization>> {
+    context.watched(&key.namespace)?.organization(key)
+}
+
 /// No pass over it has come to any end.
 fn is_unseen(organization: &Organization) -> bool {
     organization.status.as_ref().is_none_or(|status| status.conditions.is_empty())
@@ -235,11 +247,31 @@ mod tests {
         }
     }
 
+    fn organization(name: &str, url: &str) -> Organization {
+        let spec = serde_json::json!({"url": url, "credentials": {"secretRef": {"name": "t"}}});
+        Organization::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_a_person_declared_separate() {
+        let asking = organization("mine", "https://a.example.com");
+        let mut other = organization("acme", "https://b.example.com");
+        let mut known = Known::default();
+        known.found.insert(key_of(&other), (target(1), channel::Sender::new(0)));
+        known.acting.insert(key_of(&other));
+        known.acting.insert(key_of(&asking));
+        let busy = |other: &Organization| known.acting_for(&asking, &target(1), |_| Some(Arc::new(other.clone())));
+        assert_eq!(busy(&other), [key_of(&other)]);
+        let digest = separation(&asking, &other).unwrap();
+        other.annotations_mut().insert(SEPARATE_ANNOTATION.to_owned(), digest);
+        assert_eq!(busy(&other), []);
+        assert_eq!(known.acting_for(&asking, &target(1), |_| None), [key_of(&other)], "gone, but in the middle of it");
+    }
+
     #[test]
     fn what_this_process_found_counts_before_what_is_stored_and_the_url_alone_says_nothing() {
-        let spec = serde_json::json!({"url": "https://a.example.com", "credentials": {"secretRef": {"name": "t"}}});
-        let asking = Organization::new("mine", serde_json::from_value(serde_json::Value::clone(&spec)).unwrap());
-        let mut other = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        let asking = organization("mine", "https://a.example.com");
+        let mut other = organization("acme", "https://a.example.com");
         let mut known = Known::default();
         assert_eq!(known.is_about(&asking, &other, &target(1)), None);
         let status = serde_json::json!({"target": target(1)});
