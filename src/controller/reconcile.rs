@@ -142,7 +142,7 @@ async fn attempt(
     woken: &channel::Receiver<u64>,
     seen: u64,
 ) -> Result<Next, Forgotten> {
-    if context.watched(&state.key.namespace).is_some_and(Watched::is_refused) {
+    if context.watched(&state.key.namespace).is_some_and(Watched::is_left_out) {
         // What is declared there nobody knows now; the list that succeeds wakes us.
         return Ok(Next::WhenWoken);
     }

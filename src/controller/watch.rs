@@ -1,6 +1,9 @@
 //! Caches of both kinds, and which Organization an event is about. Events are filtered *after* the cache, so that the
 //! cache stays true while our own status writes wake nobody.
 
+mod listing;
+
+use self::listing::{Listings, Says};
 use super::Context;
 use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
@@ -23,8 +26,8 @@ use tokio::sync::watch as channel;
 /// What is seen of one namespace, or of all.
 pub struct Watched {
     namespace: Option<String>,
-    /// Whether the API server refused to list it; until it does, the namespace is left out.
-    refused: channel::Receiver<bool>,
+    /// What the API server lets us list of it; until that is everything, the namespace is left out.
+    listings: channel::Receiver<Listings>,
     pub organizations: Store<Organization>,
     pub invites: Store<UserInvite>,
 }
@@ -78,15 +81,14 @@ pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Strea
     let watched = scopes
         .into_iter()
         .map(|namespace| {
-            let (say, refused) = channel::channel(false);
-            let refusal = Refusal { namespace: namespace.clone().unwrap_or_default(), say: Arc::new(say) };
+            let (of_organizations, of_invites, listings) = Says::both(namespace.clone().unwrap_or_default());
             let (organizations, organization_events) =
-                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()), refusal.clone());
+                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()), of_organizations);
             let (invites, invite_events) =
-                cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()), refusal);
+                cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()), of_invites);
             streams.push(organization_events.map(|change| seen(change, false, key_of)).boxed());
             streams.push(invite_events.map(|change| seen(change, true, organization_of)).boxed());
-            Watched { namespace, refused, organizations, invites }
+            Watched { namespace, listings, organizations, invites }
         })
         .collect();
     (watched, streams)
@@ -97,14 +99,8 @@ pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Strea
 pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks, mut stop: channel::Receiver<bool>) {
     let synced = async {
         for watched in &context.watched {
-            let both = (watched.organizations.wait_until_ready(), watched.invites.wait_until_ready());
-            let both = async { tokio::try_join!(both.0, both.1) };
-            let mut refused = watched.refused.clone();
-            tokio::select! {
-                both = both => if both.is_err() {
-                    tracing::error!("a watch ended before its cache was in sync");
-                },
-                _ = refused.wait_for(|refused| *refused) => {}
+            if watched.listings.clone().wait_for(|listings| listings.are_known()).await.is_err() {
+                tracing::error!("a watch ended before its cache was in sync");
             }
         }
     };
@@ -118,7 +114,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                 ready = true;
                 tracing::info!("caches in sync");
                 start(context, tasks);
-                context.watched.iter().filter(|watched| watched.is_refused()).for_each(|w| tell_refused(context, w.name()));
+                context.watched.iter().filter(|watched| watched.is_left_out()).for_each(|w| tell_refused(context, w.name()));
             }
             seen = streams.next() => {
                 let Some(seen) = seen else { return };
@@ -219,9 +215,9 @@ impl Context {
 }
 
 impl Watched {
-    /// What is cached of it may be nothing, or old.
-    pub fn is_refused(&self) -> bool {
-        *self.refused.borrow()
+    /// Something of it could not be listed, and is not yet listed again: what is cached of it may be nothing, or old.
+    pub fn is_left_out(&self) -> bool {
+        !self.listings.borrow().are_complete()
     }
 
     /// Both kinds, at least once.
@@ -260,26 +256,12 @@ enum Change<K> {
     Refused(String),
 }
 
-/// Of both kinds in one namespace.
-#[derive(Clone)]
-struct Refusal {
-    namespace: String,
-    say: Arc<channel::Sender<bool>>,
-}
-
-impl Refusal {
-    /// True: it is new.
-    fn is(&self, refused: bool) -> bool {
-        self.say.send_if_modified(|known| std::mem::replace(known, refused) != refused)
-    }
-}
-
 /// That a list is refused does not pass by itself; whatever else goes wrong may.
 fn is_refusal(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
 }
 
-fn cache<K>(api: Api<DeserializeGuard<K>>, refusal: Refusal) -> (Store<K>, BoxStream<'static, Change<K>>)
+fn cache<K>(api: Api<DeserializeGuard<K>>, says: Says) -> (Store<K>, BoxStream<'static, Change<K>>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -299,14 +281,14 @@ where
                 Ok(Event::Apply(object) | Event::InitApply(object)) => Some(Change::Object { object, gone: false }),
                 Ok(Event::Delete(object)) => Some(Change::Object { object, gone: true }),
                 Ok(Event::InitDone) => {
-                    refusal.is(false);
+                    says.listed();
                     Some(Change::Listed)
                 }
                 Ok(Event::Init) => None,
                 Err(error) => {
-                    let Refusal { namespace, .. } = &refusal;
+                    let namespace = &says.namespace;
                     tracing::warn!(kind = %K::kind(&()), namespace, %error, "watch failed, trying again");
-                    let new = is_refusal(&error) && refusal.is(true);
+                    let new = is_refusal(&error) && says.refused();
                     new.then(|| Change::Refused(namespace.clone()))
                 }
             })
