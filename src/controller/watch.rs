@@ -3,7 +3,7 @@
 
 mod listing;
 
-use self::listing::{Listings, Says};
+use self::listing::{Listing, Listings, Says};
 use super::Context;
 use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
@@ -205,6 +205,13 @@ impl Context {
             invite.spec.organization_ref.name == key.name && invite.organization_namespace() == key.namespace
         };
         self.watched.iter().flat_map(|watched| watched.invites.state_filter(refers)).collect()
+    }
+
+    /// Namespaces whose UserInvites cannot be listed now: what is claimed there nobody knows.
+    #[allow(dead_code, reason = "the plan does not ask for it yet")]
+    pub fn unlisted(&self) -> BTreeSet<String> {
+        let unlisted = self.watched.iter().filter(|watched| watched.listings.borrow().invites != Listing::Listed);
+        unlisted.filter_map(|watched| watched.namespace.clone()).collect()
     }
 
     /// As the cache holds it.
