@@ -63,15 +63,6 @@ fn role(stage: &Stage, email: &str) -> String {
     stage.simulator.member(email).map_or("gone".to_owned(), |member| member.role)
 }
 
-/// The operator's right where the stage is, as its admin may delete it: its name, and how to bring it back.
-async fn binding(stage: &Stage) -> (String, Value) {
-    let binding = stage.kubectl(&["get", "rolebinding", "-o", "json"], "").await;
-    let mut binding: Value = serde_json::from_str::<Value>(&binding).unwrap()["items"][0].take();
-    let name = binding["metadata"]["name"].as_str().unwrap().to_owned();
-    binding["metadata"] = json!({"name": name});
-    (name, binding)
-}
-
 async fn is_told(stage: &Stage, reason: &str) -> bool {
     let events = stage.kubectl(&["get", "events.events.k8s.io", "-o", "json"], "").await;
     let events: Value = serde_json::from_str(&events).unwrap();
@@ -207,7 +198,7 @@ async fn a_team_whose_namespace_is_deleted_leaves_as_with_any_deletion() {
 #[tokio::test]
 async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go_on() {
     let (mut stage, home, team) = with_ada().await;
-    let (name, binding) = binding(&stage).await;
+    let (name, binding) = stage.binding().await;
     stage.kubectl(&["delete", "rolebinding", &name], "").await;
     let subject = &binding["subjects"][0];
     let operator = ["namespace", "name"].map(|field| subject[field].as_str().unwrap()).join(":");
@@ -240,7 +231,7 @@ async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go
 #[tokio::test]
 async fn a_namespace_that_cannot_be_listed_at_a_start_is_left_out_until_it_can_be() {
     let (mut stage, home, team) = with_ada().await;
-    let (name, binding) = binding(&stage).await;
+    let (name, binding) = stage.binding().await;
     stage.kubectl(&["delete", "rolebinding", &name], "").await;
     assert_eq!(stage.operator().terminate().await.unwrap().status.code(), Some(0));
     stage.start_operator();

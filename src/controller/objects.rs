@@ -165,12 +165,21 @@ impl Objects {
 
     /// Reads live whether the Organization and its namespace stand: not gone, not being deleted.
     pub async fn stands(&self) -> Result<bool, Forgotten> {
-        Ok(self.standing().await?.is_some())
+        Ok(self.standing().await.map_err(|error| self.unread(&error))?.is_some())
+    }
+
+    /// The same where it may be out of sight: what must not be read is as if it were elsewhere.
+    pub async fn stands_as_far_as_seen(&self) -> Result<bool, Forgotten> {
+        match self.standing().await {
+            Ok(standing) => Ok(standing.is_some()),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
+            Err(error) => Err(self.unread(&error)),
+        }
     }
 
     /// The same, and whether it is still the generation that was judged: else it is to be planned anew.
     pub async fn stands_as(&mut self, judged: Option<i64>) -> Result<bool, Forgotten> {
-        let Some(live) = self.standing().await? else { return Ok(false) };
+        let Some(live) = self.standing().await.map_err(|error| self.unread(&error))? else { return Ok(false) };
         if live.metadata.generation != judged {
             // The cache may be behind.
             self.organization = Some(Arc::new(live));
@@ -179,13 +188,16 @@ impl Objects {
         Ok(true)
     }
 
-    async fn standing(&self) -> Result<Option<Organization>, Forgotten> {
-        let unwritten = |error: kube::Error| Forgotten::Unwritten {
+    fn unread(&self, error: &kube::Error) -> Forgotten {
+        Forgotten::Unwritten {
             object: format!("Organization {}", self.key),
             reason: format!("it cannot be read: {error}"),
-        };
+        }
+    }
+
+    async fn standing(&self) -> Result<Option<Organization>, kube::Error> {
         let organizations: Api<Organization> = Api::namespaced(self.kube.clone(), &self.key.namespace);
-        let organization = organizations.get_opt(&self.key.name).await.map_err(unwritten)?;
+        let organization = organizations.get_opt(&self.key.name).await?;
         let known = self.organization.as_ref().and_then(|known| known.metadata.uid.clone());
         let standing = organization.filter(|live| {
             live.metadata.deletion_timestamp.is_none() && (known.is_none() || live.metadata.uid == known)
@@ -194,7 +206,7 @@ impl Objects {
             return Ok(None);
         }
         let namespaces: Api<Namespace> = Api::all(self.kube.clone());
-        let namespace = namespaces.get_opt(&self.key.namespace).await.map_err(unwritten)?;
+        let namespace = namespaces.get_opt(&self.key.namespace).await?;
         Ok(standing.filter(|_| namespace.is_some_and(|live| live.metadata.deletion_timestamp.is_none())))
     }
 

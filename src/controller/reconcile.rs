@@ -142,14 +142,18 @@ async fn attempt(
     woken: &channel::Receiver<u64>,
     seen: u64,
 ) -> Result<Next, Forgotten> {
-    if context.watched(&state.key.namespace).is_some_and(Watched::is_left_out) {
-        // What is declared there nobody knows now; the list that succeeds wakes us.
-        return Ok(Next::WhenWoken);
-    }
+    let left_out = context.watched(&state.key.namespace).is_some_and(Watched::is_left_out);
     let standing = objects.organization.clone().filter(|o| o.metadata.deletion_timestamp.is_none());
-    let Some(organization) = standing else {
+    let Some(organization) = standing.filter(|_| !left_out) else {
         let alone = without_organization(context, &state.key, objects).await?;
-        return Ok(if alone { Next::Never } else { Next::WhenWoken });
+        return Ok(match left_out {
+            // What is declared there nobody knows now; the list that succeeds wakes us, and nothing else tells of the end
+            // of an Organization that those who go wait for.
+            true if objects.dying().is_empty() => Next::WhenWoken,
+            true => Next::After(UNREAD_AGAIN),
+            false if alone => Next::Never,
+            false => Next::WhenWoken,
+        });
     };
     let mut ledger = read_ledger(objects, std::mem::take(&mut state.passing));
     let (stop, traffic) = (context.stop.clone(), context.traffic.clone());

@@ -71,6 +71,14 @@ impl Stage {
         (stage, teams)
     }
 
+    /// The operator's right where the stage is, as its admin may delete it: its name, and how to bring it back.
+    pub async fn binding(&self) -> (String, Value) {
+        let mut binding: Value = self.get("rolebinding").await["items"][0].take();
+        let name = binding["metadata"]["name"].as_str().unwrap().to_owned();
+        binding["metadata"] = json!({"name": name});
+        (name, binding)
+    }
+
     /// Goes to another namespace.
     pub fn at(&mut self, namespace: &str) -> &Self {
         namespace.clone_into(&mut self.namespace);

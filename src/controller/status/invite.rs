@@ -10,13 +10,22 @@ use crate::resources::{
 use jiff::Timestamp;
 use std::sync::Arc;
 
+/// What the operator sees of a namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sight {
+    Clear,
+    /// It is to look there, and the API server refuses to list what is there.
+    LeftOut,
+    /// It does not look there.
+    Elsewhere,
+}
+
 /// What a UserInvite's Organization is up to.
 pub enum InviteSituation<'a> {
-    /// `watched`: whether the operator looks into the namespace at all.
     OrganizationMissing {
         namespace: &'a str,
         name: &'a str,
-        watched: bool,
+        sight: Sight,
     },
     /// It cannot act; why is told there.
     OrganizationNotReady(&'a str),
@@ -83,10 +92,10 @@ pub fn invite_status(
 
 fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Option<Timestamp>) -> Verdict {
     match situation {
-        InviteSituation::OrganizationMissing { namespace, name, watched } => Verdict {
+        InviteSituation::OrganizationMissing { namespace, name, sight } => Verdict {
             ready: false,
             reason: "OrganizationNotFound",
-            message: missing(namespace, name, *watched),
+            message: missing(namespace, name, *sight),
             reconciling: true,
             stalled: false,
         },
@@ -134,16 +143,20 @@ fn invite_verdict(situation: &InviteSituation, users: &[Arc<Person>], ended: Opt
     }
 }
 
-fn missing(namespace: &str, name: &str, watched: bool) -> String {
-    if watched {
-        return format!(
+fn missing(namespace: &str, name: &str, sight: Sight) -> String {
+    match sight {
+        Sight::Clear => format!(
             "spec.organizationRef: there is no Organization {name:?} in namespace {namespace:?}: create it, or name another"
-        );
+        ),
+        Sight::LeftOut => format!(
+            "spec.organizationRef: namespace {namespace:?} cannot be listed: it does not exist, or the operator's right there \
+             is missing. It is left out until it can"
+        ),
+        Sight::Elsewhere => format!(
+            "spec.organizationRef: the operator does not look into namespace {namespace:?}: have it added \
+             (`run --namespace`; in the chart watch.namespaces or watch.allNamespaces), or name another"
+        ),
     }
-    format!(
-        "spec.organizationRef: the operator does not look into namespace {namespace:?}: have it added (`run --namespace`; \
-         in the chart watch.namespaces or watch.allNamespaces), or name another"
-    )
 }
 
 /// `ended`: when access ended, if it did.

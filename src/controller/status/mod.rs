@@ -7,7 +7,7 @@ mod lock;
 mod organization;
 mod people;
 
-pub use invite::{InviteSituation, invite_status};
+pub use invite::{InviteSituation, Sight, invite_status};
 pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
 pub use people::approvable;
