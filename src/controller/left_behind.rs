@@ -21,6 +21,8 @@ pub struct LeftBehind {
     untold: Vec<String>,
     /// Since when what is due may be tried.
     begun: Option<Instant>,
+    /// Written since, and not refused after that.
+    written: BTreeSet<String>,
 }
 
 struct Failed {
@@ -46,15 +48,22 @@ impl LeftBehind {
         });
     }
 
-    /// At the end of a pass that came to its end: what was due and did not fail again is well.
+    /// At the end of a pass that came to its end: what was written and did not fail again is well. Where nothing was tried
+    /// nothing is known.
     pub fn end(&mut self) {
-        if let Some(begun) = self.begun {
-            self.known.retain(|_, failed| failed.until > begun);
+        let written = std::mem::take(&mut self.written);
+        self.known.retain(|name, _| !written.contains(name));
+    }
+
+    pub fn written(&mut self, name: &str) {
+        if self.known.contains_key(name) {
+            self.written.insert(name.to_owned());
         }
     }
 
     pub fn failed(&mut self, name: &str, invite: &UserInvite, refused: bool, why: &str) {
         let now = Instant::now();
+        self.written.remove(name);
         let failed = self.known.entry(name.to_owned()).or_insert_with(|| Failed {
             version: version(invite),
             until: now,
@@ -95,9 +104,10 @@ impl LeftBehind {
         std::mem::take(&mut self.untold)
     }
 
-    /// When the next one is to be tried.
+    /// When the next one is to be tried. What may be tried already waits for an occasion.
     pub fn next(&self) -> Option<Duration> {
-        self.known.values().map(|failed| failed.until.saturating_duration_since(Instant::now())).min()
+        let waiting = self.known.iter().filter(|(name, _)| self.waits(name));
+        waiting.map(|(_, failed)| failed.until.saturating_duration_since(Instant::now())).min()
     }
 }
 
@@ -136,6 +146,25 @@ mod tests {
         left.begin(|_| Some(Box::leak(Box::new(invite("2")))), false);
         assert!(!left.waits("t/people"));
         left.end();
-        assert!(left.next().is_none(), "it did not fail again");
+        assert!(left.next().is_none(), "it is tried as soon as there is something to write");
+        left.failed("t/people", &invite("2"), true, "no right");
+        assert!(left.next() > Some(longest), "nothing was tried in between, so nothing begins anew");
+        left.begin(|_| Some(Box::leak(Box::new(invite("3")))), false);
+        left.written("t/people");
+        left.end();
+        left.failed("t/people", &invite("3"), true, "no right");
+        assert!(left.next() <= Some(FIRST_PAUSE), "it was well in between");
+        assert_eq!(left.take_untold(), ["t/people: no right"]);
+    }
+
+    #[test]
+    fn what_was_written_and_then_refused_in_one_pass_is_not_well() {
+        let mut left = LeftBehind::default();
+        left.failed("t/people", &invite("1"), true, "no right");
+        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), true);
+        left.written("t/people");
+        left.failed("t/people", &invite("1"), true, "no right");
+        left.end();
+        assert!(left.next() > Some(FIRST_PAUSE));
     }
 }

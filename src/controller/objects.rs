@@ -244,6 +244,7 @@ impl Objects {
         for (name, result) in written {
             let error = match result {
                 Ok(object) => {
+                    self.left_behind.written(&name);
                     self.written.insert(name.clone());
                     self.invites.insert(name, Arc::new(object));
                     continue;
