@@ -11,6 +11,8 @@ use tokio::time::Instant;
 /// When a write is tried again at first; each time it fails, after twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// The same for what may pass by itself, and be over for all at once.
+const LONGEST_DOUBT: Duration = Duration::from_secs(60);
 /// Somebody else writes now and then, or the cache is behind: that is told only once it lasts.
 const WORTH_TELLING: u32 = 3;
 
@@ -23,6 +25,8 @@ pub struct LeftBehind {
     begun: Option<Instant>,
     /// Written since, and not refused after that.
     written: BTreeSet<String>,
+    /// The last answer to them was an error of the API server.
+    struck: BTreeSet<String>,
 }
 
 struct Failed {
@@ -46,6 +50,7 @@ impl LeftBehind {
             }
             true
         });
+        self.struck.retain(|name| find(name).is_some());
     }
 
     /// At the end of a pass that came to its end: what was written and did not fail again is well. Where nothing was tried
@@ -55,7 +60,13 @@ impl LeftBehind {
         self.known.retain(|name, _| !written.contains(name));
     }
 
+    /// An error of the API server was the answer; true: again.
+    pub fn strikes(&mut self, name: &str) -> bool {
+        !self.struck.insert(name.to_owned())
+    }
+
     pub fn written(&mut self, name: &str) {
+        self.struck.remove(name);
         if self.known.contains_key(name) {
             self.written.insert(name.to_owned());
         }
@@ -72,7 +83,8 @@ impl LeftBehind {
             handed_over: false,
         });
         failed.version = version(invite);
-        failed.until = now + FIRST_PAUSE.saturating_mul(1 << failed.tries.min(10)).min(LONGEST_PAUSE);
+        let longest = if refused { LONGEST_PAUSE } else { LONGEST_DOUBT };
+        failed.until = now + FIRST_PAUSE.saturating_mul(1 << failed.tries.min(10)).min(longest);
         failed.tries += 1;
         tracing::warn!(userinvite = name, error = why, "left behind: it cannot be written");
         if !failed.told && (refused || failed.tries >= WORTH_TELLING) {

@@ -1,6 +1,9 @@
 //! The Kubernetes objects of one Organization, in the newest form known: from the cache, or as we last wrote them.
 //! The only place that writes them: status whole, by PUT with resourceVersion, and the finalizer. Never a spec.
 
+mod write;
+
+use self::write::{Failure, TRIES, patch_finalizers, put_status};
 use super::Context;
 use super::left_behind::LeftBehind;
 use super::task::OrganizationKey;
@@ -9,21 +12,14 @@ use crate::engine::memory::Forgotten;
 use crate::resources::{FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt as _};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Name under which the API server notes who wrote what.
 pub const MANAGER: &str = "label-studio-operator";
 /// Status writes in flight.
 const IN_FLIGHT: usize = 8;
-
-/// How often a write is tried whose object somebody else edits at the same time.
-const TRIES: u32 = 3;
 
 pub struct Objects {
     kube: kube::Client,
@@ -117,13 +113,10 @@ impl Objects {
                 self.organization = Some(Arc::new(object));
                 Ok(())
             }
-            Err(error) => {
+            Err(failure) => {
                 self.reread_organization().await;
-                Err(match error {
-                    // Without it nothing goes on.
-                    Forgotten::LeftBehind { object, reason } => Forgotten::Unwritten { object, reason },
-                    error => error,
-                })
+                // Without it nothing goes on.
+                Err(failure.ends(&*known))
             }
         }
     }
@@ -138,7 +131,7 @@ impl Objects {
         let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
             .map(|(name, known, status)| async move {
                 if left_behind.waits(&name) {
-                    return (name, Err(waits(&known)));
+                    return (name, Err(Failure::Waits));
                 }
                 let (api, set) = (api_of(kube, &known), |object: &mut UserInvite| object.status = Some(status.clone()));
                 let put = put_status(&api, &known, set, |o| o.status.as_ref(), TRIES).await;
@@ -228,7 +221,7 @@ impl Objects {
         let written: Vec<_> = futures::stream::iter(patches)
             .map(|(name, known, finalizers)| async move {
                 if left_behind.waits(&name) {
-                    return (name, Err(waits(&known)));
+                    return (name, Err(Failure::Waits));
                 }
                 let written = patch_finalizers(&api_of(kube, &known), &known, finalizers, change).await;
                 (name, written)
@@ -239,29 +232,41 @@ impl Objects {
         self.take_in(written)
     }
 
-    fn take_in(&mut self, written: Vec<(String, Result<UserInvite, Forgotten>)>) -> Result<(), Forgotten> {
+    fn take_in(&mut self, written: Vec<(String, Result<UserInvite, Failure>)>) -> Result<(), Forgotten> {
         let (mut end, mut behind) = (Ok(()), Ok(()));
+        let others_go_on = written.iter().any(|(_, result)| result.is_ok());
         for (name, result) in written {
-            let error = match result {
+            let failure = match result {
                 Ok(object) => {
                     self.left_behind.written(&name);
                     self.written.insert(name.clone());
                     self.invites.insert(name, Arc::new(object));
                     continue;
                 }
-                Err(error) => error,
+                Err(failure) => failure,
             };
-            let refused = matches!(error, Forgotten::LeftBehind { .. });
-            // Who changes objects in another namespace stops nobody here.
-            let alone = refused || (matches!(error, Forgotten::Changed(_)) && foreign_namespace(&name).is_some());
-            let Some(invite) = self.invites.get(&name).filter(|_| alone) else {
-                end = Err(error);
+            let Some(invite) = self.invites.get(&name) else {
+                end = Err(Forgotten::Changed(format!("UserInvite {name}")));
                 continue;
             };
-            if !self.left_behind.waits(&name) {
+            let alone = match failure {
+                Failure::Waits | Failure::Refused(_) => true,
+                // Who changes objects in another namespace stops nobody here.
+                Failure::Changed => foreign_namespace(&name).is_some(),
+                // An admission webhook that is down answers so for its objects alone.
+                Failure::ServerError(_) => self.left_behind.strikes(&name) || others_go_on,
+                Failure::Unanswered(_) => false,
+            };
+            if !alone {
+                end = Err(failure.ends(&**invite));
+                continue;
+            }
+            let (refused, waits) = (matches!(failure, Failure::Refused(_)), matches!(failure, Failure::Waits));
+            let error = failure.leaves_behind(&**invite);
+            if !waits {
                 self.left_behind.failed(&name, invite, refused, &error.to_string());
             }
-            behind = Err(Forgotten::LeftBehind { object: name_of(&**invite), reason: error.to_string() });
+            behind = Err(error);
         }
         end.and(behind)
     }
@@ -283,69 +288,6 @@ pub fn tolerated(written: Result<(), Forgotten>) -> Result<(), Forgotten> {
     }
 }
 
-/// Compare-and-swap of the status: a conflict is no matter as long as nobody else changed the *status* that we knew.
-async fn put_status<K, S>(
-    api: &Api<K>,
-    known: &K,
-    set: impl Fn(&mut K),
-    status: impl Fn(&K) -> Option<&S>,
-    tries: u32,
-) -> Result<K, Forgotten>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-    S: PartialEq,
-{
-    let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let mut object = known.clone();
-    for _ in 0..tries {
-        set(&mut object);
-        match api.replace_status(&object.name_any(), &parameters, &object).await {
-            Ok(mut written) => {
-                written.managed_fields_mut().clear();
-                return Ok(written);
-            }
-            Err(error) if is_conflict(&error) => {
-                let live = api.get_opt(&object.name_any()).await.map_err(|e| unwritten(known, &e))?;
-                let same = |live: &K| live.uid() == known.uid() && status(live) == status(known);
-                object = live.filter(same).ok_or_else(|| Forgotten::Changed(name_of(known)))?;
-            }
-            Err(error) => return Err(unwritten(known, &error)),
-        }
-    }
-    Err(Forgotten::Changed(name_of(known)))
-}
-
-async fn patch_finalizers(
-    api: &Api<UserInvite>,
-    known: &UserInvite,
-    mut finalizers: Vec<String>,
-    change: impl Fn(&mut Vec<String>),
-) -> Result<UserInvite, Forgotten> {
-    let name = known.name_any();
-    let mut version = known.resource_version();
-    for _ in 0..TRIES {
-        let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
-        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        match api.patch(&name, &parameters, &Patch::Merge(&patch)).await {
-            Ok(mut written) => {
-                written.managed_fields_mut().clear();
-                return Ok(written);
-            }
-            Err(error) if is_conflict(&error) => {
-                let live = api.get_opt(&name).await.map_err(|e| unwritten(known, &e))?;
-                let Some(live) = live.filter(|live| live.uid() == known.uid()) else {
-                    return Err(Forgotten::Changed(name_of(known)));
-                };
-                finalizers = live.finalizers().to_vec();
-                change(&mut finalizers);
-                version = live.resource_version();
-            }
-            Err(error) => return Err(unwritten(known, &error)),
-        }
-    }
-    Err(Forgotten::Changed(name_of(known)))
-}
-
 /// Of the namespace that the UserInvite is in.
 fn api_of(kube: &kube::Client, invite: &UserInvite) -> Api<UserInvite> {
     Api::namespaced(kube.clone(), invite.metadata.namespace.as_deref().unwrap_or_default())
@@ -361,34 +303,52 @@ fn newer<K: Resource>(cached: Arc<K>, own: Arc<K>) -> Arc<K> {
     if cached.meta().uid == own.meta().uid && version(&own) > version(&cached) { own } else { cached }
 }
 
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-fn unwritten<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Forgotten {
-    if is_gone(error) {
-        return Forgotten::Changed(name_of(object));
+    fn objects(names: &[&str]) -> Objects {
+        let config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
+        let key = OrganizationKey { namespace: "home".to_owned(), name: "acme".to_owned() };
+        let mut objects = Objects::new(kube::Client::try_from(config).unwrap(), key);
+        objects.invites = names.iter().map(|name| ((*name).to_owned(), Arc::new(invite(name)))).collect();
+        objects
     }
-    let (object, reason) = (name_of(object), error.to_string());
-    if is_refusal(error) {
-        return Forgotten::LeftBehind { object, reason };
+
+    fn invite(name: &str) -> UserInvite {
+        let spec =
+            serde_json::json!({"organizationRef": {"name": "acme"}, "emails": ["a@example.com"], "role": "Annotator"});
+        UserInvite::new(name, serde_json::from_value(spec).unwrap())
     }
-    Forgotten::Unwritten { object, reason }
-}
 
-fn waits(invite: &UserInvite) -> Forgotten {
-    Forgotten::LeftBehind { object: name_of(invite), reason: "it could not be written before".to_owned() }
-}
+    fn answer(code: u16) -> Failure {
+        kube::Error::Api(Box::new(kube::core::Status::failure("no", "Unlucky").with_code(code))).into()
+    }
 
-/// An answer about this object, not about us or the API server.
-fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 405 | 413 | 422))
-}
+    fn is_left_behind(written: Result<(), Forgotten>) -> bool {
+        matches!(written, Err(Forgotten::LeftBehind { .. }))
+    }
 
-fn name_of<K: Resource<DynamicType = ()>>(object: &K) -> String {
-    format!("{} {}/{}", K::kind(&()), object.namespace().unwrap_or_default(), object.name_any())
+    #[tokio::test]
+    async fn a_server_error_is_about_one_object_once_it_repeats_or_others_are_written() {
+        let mut objects = objects(&["one", "two"]);
+        let strike = |name: &str| (name.to_owned(), Err(answer(500)));
+        assert!(matches!(objects.take_in(vec![strike("one")]), Err(Forgotten::Unwritten { .. })));
+        assert!(is_left_behind(objects.take_in(vec![strike("one")])));
+        assert!(is_left_behind(objects.take_in(vec![strike("two"), ("one".to_owned(), Ok(invite("one")))])));
+        objects.left_behind.end();
+        assert!(matches!(objects.take_in(vec![strike("one")]), Err(Forgotten::Unwritten { .. })), "it was well since");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_about_that_object_and_none_at_all_is_about_all() {
+        let mut objects = objects(&["one"]);
+        let unreadable = serde_json::from_str::<UserInvite>("{}").unwrap_err();
+        let written = vec![("one".to_owned(), Err(kube::Error::SerdeError(unreadable).into()))];
+        assert!(is_left_behind(objects.take_in(written)));
+        for code in [401, 429] {
+            let written = vec![("one".to_owned(), Err(answer(code)))];
+            assert!(matches!(objects.take_in(written), Err(Forgotten::Unwritten { .. })), "{code}");
+        }
+    }
 }
