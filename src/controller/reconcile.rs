@@ -145,6 +145,9 @@ async fn attempt(
     let left_out = context.watched(&state.key.namespace).is_some_and(Watched::is_left_out);
     let standing = objects.organization.clone().filter(|o| o.metadata.deletion_timestamp.is_none());
     let Some(organization) = standing.filter(|_| !left_out) else {
+        if !left_out {
+            context.rivals.forget(&state.key);
+        }
         let alone = without_organization(context, &state.key, objects).await?;
         return Ok(match left_out {
             // What is declared there nobody knows now; the list that succeeds wakes us, and nothing else tells of the end

@@ -170,6 +170,11 @@ impl Rivals {
         claims.collect()
     }
 
+    /// It is gone. One that is made anew under its name is another one.
+    pub fn forget(&self, key: &OrganizationKey) {
+        self.lock().forget(key);
+    }
+
     /// Something happened to this Organization: those that give way to it look again.
     pub fn stir(&self, key: &OrganizationKey) {
         self.lock().wake_younger(key);
@@ -181,6 +186,13 @@ impl Rivals {
 }
 
 impl Known {
+    fn forget(&mut self, key: &OrganizationKey) {
+        self.wake_younger(key);
+        self.found.remove(key);
+        self.waiting.remove(key);
+        self.yielding.remove(key);
+    }
+
     /// Those that give way to this one.
     fn wake_younger(&self, key: &OrganizationKey) {
         self.yielding.iter().filter(|(_, older)| *older == key).for_each(|(younger, _)| self.wake(younger));
@@ -266,6 +278,22 @@ mod tests {
         other.annotations_mut().insert(SEPARATE_ANNOTATION.to_owned(), digest);
         assert_eq!(busy(&other), []);
         assert_eq!(known.acting_for(&asking, &target(1), |_| None), [key_of(&other)], "gone, but in the middle of it");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_one_that_is_gone_and_who_gave_way_to_it_is_woken() {
+        let (older, younger) = ("older", "younger");
+        let key = |name: &str| key_of(&organization(name, "https://a.example.com"));
+        let (wake, woken) = channel::channel(0);
+        let mut known = Known::default();
+        known.found.insert(key(older), (target(1), channel::Sender::new(0)));
+        known.found.insert(key(younger), (target(1), wake));
+        known.yielding.insert(key(younger), key(older));
+        known.waiting.insert(key(younger), Instant::now());
+        known.forget(&key(older));
+        assert_eq!(*woken.borrow(), 1);
+        known.forget(&key(younger));
+        assert!(known.found.is_empty() && known.yielding.is_empty() && known.waiting.is_empty());
     }
 
     #[test]
