@@ -2,12 +2,14 @@
 //! cache stays true while our own status writes wake nobody.
 
 mod listing;
+mod signal;
 
 use self::listing::{Listing, Listings, Says};
+use self::signal::{Signal, Signals};
 use super::Context;
 use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
-use crate::resources::{FINALIZER, GROUP, Organization, UserInvite};
+use crate::resources::{Organization, UserInvite};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt as _, StreamExt as _};
 use kube::core::DeserializeGuard;
@@ -19,7 +21,6 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::watch as channel;
 
@@ -41,35 +42,14 @@ pub enum Seen {
         signal: Signal,
         organization: OrganizationKey,
     },
-    /// Everything was listed anew, so what vanished in between gave no event.
-    Relisted,
+    /// Everything of this kind there was listed anew, so what vanished in between gave no event.
+    Relisted {
+        is_invite: bool,
+        /// Empty: all.
+        namespace: String,
+    },
     /// This namespace cannot be listed, says the API server; once for each time that it begins to.
     Refused(String),
-}
-
-/// What of an object may wake its Organization.
-pub struct Signal {
-    namespace: String,
-    name: String,
-    /// None: it is gone.
-    signature: Option<Signature>,
-}
-
-/// What people and Kubernetes change about an object, never our own status. Kept for each of ten thousand objects, so of
-/// most of it only the hash.
-#[derive(Clone, Copy)]
-struct Signature {
-    everything_else: u64,
-    /// Our own finalizer wakes nobody when it is set, or each pass would be preempted by itself; its loss does.
-    finalized: bool,
-}
-
-impl Signature {
-    fn wakes_after(self, before: Option<Self>) -> bool {
-        before.is_none_or(|before| {
-            before.everything_else != self.everything_else || (before.finalized && !self.finalized)
-        })
-    }
 }
 
 pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Streams) {
@@ -105,7 +85,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
         }
     };
     tokio::pin!(synced);
-    let mut signatures: HashMap<(bool, String, String), Signature> = HashMap::new();
+    let mut signals = Signals::default();
     let mut ready = false;
     loop {
         tokio::select! {
@@ -120,7 +100,10 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                 let Some(seen) = seen else { return };
                 let (is_invite, signal, organization) = match seen {
                     Seen::Object { is_invite, signal, organization } => (is_invite, signal, organization),
-                    Seen::Relisted => {
+                    Seen::Relisted { is_invite, namespace } => {
+                        signals.retain(|kind, at, name| {
+                            kind != is_invite || (!namespace.is_empty() && at != namespace) || context.holds(kind, at, name)
+                        });
                         if ready {
                             tasks.wake_all();
                         }
@@ -133,15 +116,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                         continue;
                     }
                 };
-                let Signal { namespace, name, signature } = signal;
-                let key = (is_invite, namespace, name);
-                let changed = if let Some(new) = signature {
-                    new.wakes_after(signatures.insert(key, new))
-                } else {
-                    signatures.remove(&key);
-                    true
-                };
-                if ready && changed {
+                if signals.wakes(is_invite, signal) && ready {
                     tasks.wake(&organization);
                     if !is_invite {
                         context.rivals.stir(&organization);
@@ -214,6 +189,17 @@ impl Context {
         unlisted.filter_map(|watched| watched.namespace.clone()).collect()
     }
 
+    /// Whether a cache holds an object of this name.
+    fn holds(&self, is_invite: bool, namespace: &str, name: &str) -> bool {
+        self.watched(namespace).is_some_and(|watched| {
+            if is_invite {
+                watched.invites.get(&ObjectRef::new(name).within(namespace)).is_some()
+            } else {
+                watched.organizations.get(&ObjectRef::new(name).within(namespace)).is_some()
+            }
+        })
+    }
+
     /// As the cache holds it.
     pub fn invite(&self, known: &UserInvite) -> Option<Arc<UserInvite>> {
         let namespace = known.metadata.namespace.as_deref().unwrap_or_default();
@@ -258,8 +244,8 @@ enum Change<K> {
         object: K,
         gone: bool,
     },
-    /// The list is complete.
-    Listed,
+    /// The list of this namespace is complete.
+    Listed(String),
     Refused(String),
 }
 
@@ -289,7 +275,7 @@ where
                 Ok(Event::Delete(object)) => Some(Change::Object { object, gone: true }),
                 Ok(Event::InitDone) => {
                     says.listed();
-                    Some(Change::Listed)
+                    Some(Change::Listed(says.namespace.clone()))
                 }
                 Ok(Event::Init) => None,
                 Err(error) => {
@@ -306,9 +292,9 @@ where
 fn seen<K: Resource>(change: Change<K>, is_invite: bool, organization: impl Fn(&K) -> OrganizationKey) -> Seen {
     match change {
         Change::Object { object, gone } => {
-            Seen::Object { is_invite, signal: signal(&object, gone), organization: organization(&object) }
+            Seen::Object { is_invite, signal: Signal::of(&object, gone), organization: organization(&object) }
         }
-        Change::Listed => Seen::Relisted,
+        Change::Listed(namespace) => Seen::Relisted { is_invite, namespace },
         Change::Refused(namespace) => Seen::Refused(namespace),
     }
 }
@@ -321,26 +307,4 @@ pub fn key_of(organization: &Organization) -> OrganizationKey {
 fn organization_of(invite: &UserInvite) -> OrganizationKey {
     let namespace = invite.organization_namespace().to_owned();
     OrganizationKey { namespace, name: invite.spec.organization_ref.name.clone() }
-}
-
-/// Generation, deletion, foreign finalizers, our annotations.
-fn signal<K: Resource>(object: &K, gone: bool) -> Signal {
-    let meta = object.meta();
-    let finalizers = || meta.finalizers.iter().flatten();
-    let mut everything_else = DefaultHasher::new();
-    meta.uid.hash(&mut everything_else);
-    meta.generation.hash(&mut everything_else);
-    meta.deletion_timestamp.is_some().hash(&mut everything_else);
-    finalizers().filter(|finalizer| *finalizer != FINALIZER).for_each(|other| other.hash(&mut everything_else));
-    let ours = meta.annotations.iter().flatten().filter(|(name, _)| name.starts_with(GROUP));
-    ours.for_each(|annotation| annotation.hash(&mut everything_else));
-    let signature = Signature {
-        everything_else: everything_else.finish(),
-        finalized: finalizers().any(|finalizer| finalizer == FINALIZER),
-    };
-    Signal {
-        namespace: meta.namespace.clone().unwrap_or_default(),
-        name: meta.name.clone().unwrap_or_default(),
-        signature: (!gone).then_some(signature),
-    }
 }
