@@ -105,6 +105,8 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                             kind != is_invite || (!namespace.is_empty() && at != namespace) || context.holds(kind, at, name)
                         });
                         if ready {
+                            // A task that was woken by the list before its end has found nothing, and retired.
+                            start(context, tasks);
                             tasks.wake_all();
                         }
                         continue;
