@@ -57,7 +57,14 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
                         |object: &&Value| object["kind"] == "Role" && object["metadata"]["namespace"] == namespace;
                     objects.iter().find(there).unwrap()["rules"].to_string()
                 };
-                assert!(role(&own).contains("secrets") && !role("1e3").contains("secrets"), "{}", role("1e3"));
+                for kind in ["secrets", "organizations"] {
+                    assert!(role(&own).contains(kind) && !role("1e3").contains(kind), "{}", role("1e3"));
+                }
+                let environment = "/spec/template/spec/containers/0/env";
+                let variable = json!({"name": "LABEL_STUDIO_OPERATOR_INVITE_NAMESPACE", "value": "1e3"});
+                assert!(of(&objects, "Deployment", environment).contains(&variable));
+                let variable = json!({"name": "LABEL_STUDIO_OPERATOR_NAMESPACE", "value": own});
+                assert!(of(&objects, "Deployment", environment).contains(&variable));
             }
             "watch.allNamespaces" => assert!(looks_into(&objects).is_empty()),
             _ => assert_eq!(cluster_rules(&objects, &own).len(), 1, "{set} widens the rights"),

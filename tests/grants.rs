@@ -270,7 +270,7 @@ async fn an_organization_where_the_operator_does_not_look_is_told_of_and_blocks_
     assert_eq!(stage.operator().terminate().await.unwrap().status.code(), Some(0));
     stage.simulator.clear_journal();
 
-    stage.watched.remove(0);
+    stage.watched = vec![stage.plane.namespace("elsewhere").await.unwrap()];
     stage.start_operator();
     let people = stage.at(&team).ready("userinvite/people", "False", "OrganizationNotFound").await;
     let message = condition(&people, "Ready")["message"].as_str().unwrap().to_owned();

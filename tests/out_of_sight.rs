@@ -66,3 +66,33 @@ async fn what_refers_to_a_namespace_that_cannot_be_listed_is_told_so_and_can_be_
     assert_eq!((role(&stage, "ada@example.com").as_str(), role(&stage, "grace@example.com").as_str()), ("AN", "AN"));
     assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
 }
+
+#[tokio::test]
+async fn an_organization_where_only_invites_are_looked_for_is_not_acted_for_and_what_refers_to_it_is_told() {
+    let (mut stage, [team, _]) = Stage::set_teams(Options::default(), "watch.inviteNamespaces").await;
+    let home = stage.namespace.clone();
+    stage.start_operator();
+    stage.simulator.add_member("ada@example.com", "MA");
+    let token = stage.simulator.legacy_token();
+    stage.at(&team).secret(&token).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    let people = stage.ready("userinvite/people", "False", "OrganizationNotFound").await;
+    let message = condition(&people, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&team) && message.contains("watch.namespaces"), "{message}");
+    assert!(!is_finalized(&stage, "people").await);
+
+    // It is in nobody's way, though it is for the same place and came first.
+    stage.at(&home).secret(&token).await;
+    stage.apply(&stage.organization(json!({"grants": [{"namespaces": [team], "maxRole": "Annotator"}]}))).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    stage.at(&team).apply(&invite(&home, "more", &["new@example.com"])).await;
+    stage.ready("userinvite/more", "True", "Reconciled").await;
+    assert_eq!(
+        stage.get("organization/acme").await["status"],
+        json!({"observedGeneration": -1}),
+        "as it is by default"
+    );
+    assert_eq!(role(&stage, "ada@example.com"), "MA");
+    stage.delete("userinvite/people").await;
+}

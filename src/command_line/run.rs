@@ -14,6 +14,16 @@ pub struct Arguments {
     #[arg(long, value_name = "NS", env = "LABEL_STUDIO_OPERATOR_NAMESPACE", value_delimiter = ',')]
     namespace: Vec<String>,
 
+    /// Look into this namespace, too, but for UserInvites only: an Organization there is not acted for. Repeat it for several.
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "LABEL_STUDIO_OPERATOR_INVITE_NAMESPACE",
+        value_delimiter = ',',
+        requires = "namespace"
+    )]
+    invite_namespace: Vec<String>,
+
     /// Talk to this Label Studio host only; repeat it for several. Without it: to whatever host an Organization names.
     #[arg(long, value_name = "HOST", env = "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", value_delimiter = ',')]
     allowed_server: Vec<String>,
@@ -73,6 +83,7 @@ enum LogFormat {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments {
         namespace,
+        invite_namespace,
         allowed_server,
         leader_elect,
         lease_name,
@@ -99,6 +110,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         health_address,
         metrics_address,
         namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
+        invite_namespaces: invite_namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
         allowed_servers: allowed_server
             .iter()
             .map(|host| host.trim().to_lowercase())

@@ -21,7 +21,7 @@ pub async fn without_organization(
     if objects.invites.is_empty() {
         return Ok(true);
     }
-    let sight = match context.watched(&key.namespace) {
+    let sight = match context.organizations_in(&key.namespace) {
         Some(watched) if watched.is_left_out() => Sight::LeftOut,
         Some(_) => Sight::Clear,
         None => Sight::Elsewhere,

@@ -101,7 +101,7 @@ async fn lead(
         () = stopped(&mut stop) => return true,
         () = until_kinds_are_there(&kube, &station) => {}
     }
-    let (watched, streams) = watch::watch(&kube, &settings.namespaces);
+    let (watched, streams) = watch::watch(&kube, &settings.namespaces, &settings.invite_namespaces);
     let context = Arc::new(Context {
         events: events::Events::new(kube.clone()),
         kube,

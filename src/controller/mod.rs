@@ -53,6 +53,8 @@ pub struct Settings {
     pub metrics_address: Option<SocketAddr>,
     /// None: all namespaces.
     pub namespaces: Vec<String>,
+    /// Looked into for UserInvites only, besides those.
+    pub invite_namespaces: Vec<String>,
     /// Hosts in lower case, without port. Empty: every host.
     pub allowed_servers: Vec<String>,
     /// How long a mail request may take.

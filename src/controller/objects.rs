@@ -46,7 +46,7 @@ impl Objects {
 
     /// Takes in what the cache holds, unless we have written something newer ourselves.
     pub fn refresh(&mut self, context: &Context) {
-        let cached = context.watched(&self.key.namespace).and_then(|watched| watched.organization(&self.key));
+        let cached = context.organizations_in(&self.key.namespace).and_then(|watched| watched.organization(&self.key));
         self.organization = match (cached, self.organization.take()) {
             (Some(cached), Some(own)) => Some(newer(cached, own)),
             (cached, _) => cached,

@@ -142,7 +142,7 @@ async fn attempt(
     woken: &channel::Receiver<u64>,
     seen: u64,
 ) -> Result<Next, Forgotten> {
-    let left_out = context.watched(&state.key.namespace).is_some_and(Watched::is_left_out);
+    let left_out = context.organizations_in(&state.key.namespace).is_some_and(Watched::is_left_out);
     let standing = objects.organization.clone().filter(|o| o.metadata.deletion_timestamp.is_none());
     let Some(organization) = standing.filter(|_| !left_out) else {
         if !left_out {

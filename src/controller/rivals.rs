@@ -238,7 +238,7 @@ fn others(context: &Context, organization: &Organization) -> Vec<Arc<Organizatio
 
 /// Whether or not it stands.
 fn organization_of(context: &Context, key: &OrganizationKey) -> Option<Arc<Organization>> {
-    context.watched(&key.namespace)?.organization(key)
+    context.organizations_in(&key.namespace)?.organization(key)
 }
 
 /// No pass over it has come to any end.

@@ -27,6 +27,8 @@ use tokio::sync::watch as channel;
 /// What is seen of one namespace, or of all.
 pub struct Watched {
     namespace: Option<String>,
+    /// Nobody looks for Organizations there, and none is known.
+    only_invites: bool,
     /// What the API server lets us list of it; until that is everything, the namespace is left out.
     listings: channel::Receiver<Listings>,
     pub organizations: Store<Organization>,
@@ -52,26 +54,37 @@ pub enum Seen {
     Refused(String),
 }
 
-pub fn watch(kube: &kube::Client, namespaces: &[String]) -> (Vec<Watched>, Streams) {
+/// `namespaces`: where both kinds are looked for; none: everywhere. `invite_namespaces`: where UserInvites alone are, too.
+pub fn watch(kube: &kube::Client, namespaces: &[String], invite_namespaces: &[String]) -> (Vec<Watched>, Streams) {
     // Each once, whoever names one twice.
-    let namespaces: BTreeSet<&String> = namespaces.iter().collect();
-    let scopes: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().cloned().map(Some).collect() };
+    let both: BTreeSet<&String> = namespaces.iter().collect();
+    let only_invites: BTreeSet<&String> = invite_namespaces.iter().filter(|also| !both.contains(also)).collect();
     let mut streams = SelectAll::new();
-    let watched = scopes
-        .into_iter()
-        .map(|namespace| {
-            let (of_organizations, of_invites, listings) = Says::both(namespace.clone().unwrap_or_default());
-            let (organizations, organization_events) =
-                cache(scoped::<DeserializeGuard<Organization>>(kube, namespace.as_deref()), of_organizations);
-            let (invites, invite_events) =
-                cache(scoped::<DeserializeGuard<UserInvite>>(kube, namespace.as_deref()), of_invites);
-            streams.push(organization_events.map(|change| seen(change, false, key_of)).boxed());
-            streams.push(invite_events.map(|change| seen(change, true, organization_of)).boxed());
-            Watched { namespace, listings, organizations, invites }
-        })
-        .collect();
+    let mut watched = Vec::new();
+    if both.is_empty() {
+        watched.push(watch_both(kube, None, &mut streams));
+        return (watched, streams);
+    }
+    watched.extend(both.into_iter().map(|namespace| watch_both(kube, Some(namespace), &mut streams)));
+    watched.extend(only_invites.into_iter().map(|namespace| watch_invites(kube, namespace, &mut streams)));
     (watched, streams)
+}
+
+fn watch_both(kube: &kube::Client, namespace: Option<&String>, streams: &mut Streams) -> Watched {
+    let (of_organizations, of_invites, listings) = Says::both(namespace.cloned().unwrap_or_default());
+    let (organizations, events) = cache(scoped(kube, namespace), of_organizations);
+    streams.push(events.map(|change| seen(change, false, key_of)).boxed());
+    let (invites, events) = cache(scoped(kube, namespace), of_invites);
+    streams.push(events.map(|change| seen(change, true, organization_of)).boxed());
+    Watched { namespace: namespace.cloned(), only_invites: false, listings, organizations, invites }
+}
+
+fn watch_invites(kube: &kube::Client, namespace: &String, streams: &mut Streams) -> Watched {
+    let (of_invites, listings) = Says::of_invites(namespace.clone());
+    let (invites, events) = cache(scoped(kube, Some(namespace)), of_invites);
+    streams.push(events.map(|change| seen(change, true, organization_of)).boxed());
+    let (organizations, _) = reflector::store();
+    Watched { namespace: Some(namespace.clone()), only_invites: true, listings, organizations, invites }
 }
 
 /// Wakes tasks until `stop`. No plan before every cache is in sync: until then events are only taken in. What the API server
@@ -170,8 +183,13 @@ fn start(context: &Arc<Context>, tasks: &Tasks) {
 }
 
 impl Context {
+    /// The store that holds the Organizations of this namespace; none where nobody looks for any.
+    pub fn organizations_in(&self, namespace: &str) -> Option<&Watched> {
+        self.watched(namespace).filter(|watched| !watched.only_invites)
+    }
+
     /// The store that holds this namespace.
-    pub fn watched(&self, namespace: &str) -> Option<&Watched> {
+    fn watched(&self, namespace: &str) -> Option<&Watched> {
         self.watched.iter().find(|w| w.namespace.as_deref().is_none_or(|watched| watched == namespace))
     }
 
@@ -231,7 +249,7 @@ impl Watched {
     }
 }
 
-fn scoped<K>(kube: &kube::Client, namespace: Option<&str>) -> Api<K>
+fn scoped<K>(kube: &kube::Client, namespace: Option<&String>) -> Api<K>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
 {

@@ -20,6 +20,8 @@ pub struct Stage {
     pub namespace: String,
     /// Namespaces that the operator looks into.
     pub watched: Vec<String>,
+    /// The same for UserInvites only.
+    pub invite_only: Vec<String>,
     pub simulator: Simulator,
     pub kubeconfig: PathBuf,
     pub operator: Option<OperatorProcess>,
@@ -44,7 +46,7 @@ impl Stage {
         let kubeconfig = plane.operator_kubeconfig_with(&namespace, values).await.unwrap();
         let simulator = Simulator::start(options).await.unwrap();
         let watched = vec![namespace.clone()];
-        Self { plane, namespace, watched, simulator, kubeconfig, operator: None }
+        Self { plane, namespace, watched, invite_only: Vec::new(), simulator, kubeconfig, operator: None }
     }
 
     /// The same, with the operator installed in a namespace of its own and watching all.
@@ -61,11 +63,12 @@ impl Stage {
         let mut stage = Self::set(options).await;
         let home = stage.plane.namespace("operator").await.unwrap();
         let teams = [stage.plane.namespace("team").await.unwrap(), stage.plane.namespace("team").await.unwrap()];
-        stage.watched.extend(teams.clone());
-        let values = match value {
-            "watch.namespaces" => vec![format!("watch.namespaces={{{}}}", stage.watched.join(","))],
-            _ => vec![format!("watch.namespaces={{{}}}", stage.namespace), format!("{value}={{{}}}", teams.join(","))],
-        };
+        match value {
+            "watch.namespaces" => stage.watched.extend(teams.clone()),
+            _ => stage.invite_only.extend(teams.clone()),
+        }
+        let values = [("watch.namespaces", &stage.watched), ("watch.inviteNamespaces", &stage.invite_only)];
+        let values = values.map(|(value, namespaces)| format!("{value}={{{}}}", namespaces.join(",")));
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &values).await.unwrap();
         (stage, teams)
@@ -109,7 +112,9 @@ impl Stage {
         all.extend(environment);
         let binary = env!("CARGO_BIN_EXE_label-studio-operator");
         let (first, others) = self.watched.split_first().unwrap();
-        let others: Vec<&str> = others.iter().flat_map(|other| ["--namespace", other]).collect();
+        let others = others.iter().flat_map(|other| ["--namespace", other]);
+        let others: Vec<&str> =
+            others.chain(self.invite_only.iter().flat_map(|other| ["--invite-namespace", other])).collect();
         self.operator = Some(OperatorProcess::start(binary, &self.kubeconfig, first, &others, &all).unwrap());
     }
 

@@ -94,16 +94,13 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* What the operator may do where only UserInvites count. An Organization there is told that it may not read its Secret. */}}
+{{/* What the operator may do where only UserInvites count. */}}
 {{- define "operator.inviteRules" -}}
-- apiGroups: [labelstudio.rs]
-  resources: [organizations]
-  verbs: [get, list, watch]
 - apiGroups: [labelstudio.rs]
   resources: [userinvites]
   verbs: [get, list, watch, patch] # patch: its own finalizer
 - apiGroups: [labelstudio.rs]
-  resources: [organizations/status, userinvites/status]
+  resources: [userinvites/status]
   verbs: [update]
 - apiGroups: [events.k8s.io]
   resources: [events]
@@ -114,6 +111,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
    only by a switch. */}}
 {{- define "operator.rules" -}}
 {{ include "operator.inviteRules" . }}
+- apiGroups: [labelstudio.rs]
+  resources: [organizations]
+  verbs: [get, list, watch]
+- apiGroups: [labelstudio.rs]
+  resources: [organizations/status]
+  verbs: [update]
 - apiGroups: [""]
   resources: [secrets, configmaps] # the token, a private certificate authority: each watched by its name
   verbs: [list, watch]

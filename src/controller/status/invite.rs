@@ -153,7 +153,7 @@ fn missing(namespace: &str, name: &str, sight: Sight) -> String {
              is missing. It is left out until it can"
         ),
         Sight::Elsewhere => format!(
-            "spec.organizationRef: the operator does not look into namespace {namespace:?}: have it added \
+            "spec.organizationRef: the operator looks for no Organizations in namespace {namespace:?}: have it added \
              (`run --namespace`; in the chart watch.namespaces or watch.allNamespaces), or name another"
         ),
     }

@@ -45,6 +45,13 @@ pub struct Says {
 }
 
 impl Says {
+    /// Where UserInvites alone are looked for: there are no Organizations, which is known.
+    pub fn of_invites(namespace: String) -> (Self, channel::Receiver<Listings>) {
+        let (organizations, invites, receiver) = Self::both(namespace);
+        organizations.listed();
+        (invites, receiver)
+    }
+
     pub fn both(namespace: String) -> (Self, Self, channel::Receiver<Listings>) {
         let (listings, receiver) = channel::channel(Listings::default());
         let organizations = Self { namespace, is_invite: false, listings: Arc::new(listings) };
