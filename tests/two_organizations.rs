@@ -5,7 +5,7 @@
 
 mod stage;
 
-use label_studio_simulator::{Options, Simulator};
+use label_studio_simulator::{Options, OrganizationSeed, Simulator};
 use serde_json::{Value, json};
 use stage::{Stage, condition};
 
@@ -178,4 +178,49 @@ async fn two_servers_of_which_one_is_the_others_copy_are_told_apart_by_a_person(
     assert_eq!(copy.member("ada@example.com").unwrap().role, "RE");
     assert_eq!(role(&stage, "ada@example.com"), "AN");
     stage.at(&home).ready("organization/acme", "True", "Reconciled").await;
+}
+
+#[tokio::test]
+async fn when_the_older_turns_to_another_server_the_younger_has_the_old_one_to_itself() {
+    let (mut stage, home, other) = set(&[("ada@example.com", "AN")]).await;
+    let elsewhere = OrganizationSeed { id: 2, ..OrganizationSeed::default() };
+    let token = Some(stage.simulator.legacy_token());
+    let elsewhere = Options { legacy_token: token, organization: elsewhere, ..Options::default() };
+    let elsewhere = Simulator::start(elsewhere).await.unwrap();
+    stage.start_operator();
+    organize(&stage).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    stage.at(&other);
+    organize(&stage).await;
+    stage.apply(&Stage::invite("people", "Reviewer", &["ada@example.com"])).await;
+    stage.ready("organization/acme", "False", "Conflict").await;
+
+    // The edit wakes the younger, too, but before anybody knows what the new server is.
+    elsewhere.pause_listening().await;
+    stage.at(&home);
+    stage.apply(&stage.organization(json!({"url": elsewhere.url()}))).await;
+    stage.ready("organization/acme", "False", "Unreachable").await;
+    assert_eq!(role(&stage, "ada@example.com"), "AN");
+    elsewhere.resume_listening().await.unwrap();
+    stage.at(&other).ready("userinvite/people", "True", "Reconciled").await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    assert_eq!(role(&stage, "ada@example.com"), "RE");
+}
+
+#[tokio::test]
+async fn one_that_never_signed_in_keeps_nobodys_access_alive() {
+    let (mut stage, home, other) = set(&[("ada@example.com", "AN"), ("grace@example.com", "AN")]).await;
+    stage.start_operator();
+    organize(&stage).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com", "grace@example.com"])).await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.at(&other).kubectl(&["delete", "secret", "label-studio"], "").await;
+    organize(&stage).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.ready("organization/acme", "False", "SecretMissing").await;
+
+    stage.at(&home).apply(&Stage::invite("people", "Annotator", &["grace@example.com"])).await;
+    stage.until("Ada has left", async || role(&stage, "ada@example.com") == "DI").await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    assert_eq!(role(&stage, "grace@example.com"), "AN");
 }
