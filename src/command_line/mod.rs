@@ -17,7 +17,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the controller: in a cluster, or from a kubeconfig.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Print the CustomResourceDefinitions.
     ///
     /// Example: label-studio-operator crds | kubectl apply --server-side -f -
@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(*arguments),
         Command::Crds(arguments) => crds::crds(&arguments),
     };
     match done {

@@ -262,7 +262,7 @@ impl Objects {
                 continue;
             }
             let (refused, waits) = (matches!(failure, Failure::Refused(_)), matches!(failure, Failure::Waits));
-            let error = failure.leaves_behind(&**invite);
+            let error = failure.leaves_behind(invite);
             if !waits {
                 self.left_behind.failed(&name, invite, refused, &error.to_string());
             }
@@ -325,7 +325,7 @@ mod tests {
         kube::Error::Api(Box::new(kube::core::Status::failure("no", "Unlucky").with_code(code))).into()
     }
 
-    fn is_left_behind(written: Result<(), Forgotten>) -> bool {
+    fn is_left_behind(written: &Result<(), Forgotten>) -> bool {
         matches!(written, Err(Forgotten::LeftBehind { .. }))
     }
 
@@ -334,8 +334,8 @@ mod tests {
         let mut objects = objects(&["one", "two"]);
         let strike = |name: &str| (name.to_owned(), Err(answer(500)));
         assert!(matches!(objects.take_in(vec![strike("one")]), Err(Forgotten::Unwritten { .. })));
-        assert!(is_left_behind(objects.take_in(vec![strike("one")])));
-        assert!(is_left_behind(objects.take_in(vec![strike("two"), ("one".to_owned(), Ok(invite("one")))])));
+        assert!(is_left_behind(&objects.take_in(vec![strike("one")])));
+        assert!(is_left_behind(&objects.take_in(vec![strike("two"), ("one".to_owned(), Ok(invite("one")))])));
         objects.left_behind.end();
         assert!(matches!(objects.take_in(vec![strike("one")]), Err(Forgotten::Unwritten { .. })), "it was well since");
     }
@@ -345,7 +345,7 @@ mod tests {
         let mut objects = objects(&["one"]);
         let unreadable = serde_json::from_str::<UserInvite>("{}").unwrap_err();
         let written = vec![("one".to_owned(), Err(kube::Error::SerdeError(unreadable).into()))];
-        assert!(is_left_behind(objects.take_in(written)));
+        assert!(is_left_behind(&objects.take_in(written)));
         for code in [401, 429] {
             let written = vec![("one".to_owned(), Err(answer(code)))];
             assert!(matches!(objects.take_in(written), Err(Forgotten::Unwritten { .. })), "{code}");

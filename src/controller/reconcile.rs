@@ -180,6 +180,7 @@ async fn stages(
         desired.elsewhere = context.rivals.claimed(context, organization, target);
     }
     desired.left_behind = objects.left_behind.names();
+    desired.unlisted = context.unlisted();
     let desired = &desired;
     if organization.spec.suspend {
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;

@@ -47,13 +47,13 @@ fn readiness(watched: &[Watched]) -> Result<String, String> {
     let mut lines = Vec::new();
     let (mut waits, mut works) = (false, false);
     for watched in watched {
-        let lacks = match (watched.is_refused(), watched.is_listed()) {
+        let lacks = match (watched.is_refused(), watched.is_left_out()) {
             (true, _) => "cannot be listed, it does not exist or the right is missing",
-            (false, true) => {
+            (false, false) => {
                 works = true;
                 continue;
             }
-            (false, false) => {
+            (false, true) => {
                 waits = true;
                 "not listed yet"
             }

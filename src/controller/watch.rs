@@ -11,7 +11,7 @@ use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
 use crate::resources::{Organization, UserInvite};
 use futures::stream::{BoxStream, SelectAll};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::EventType;
@@ -203,7 +203,6 @@ impl Context {
     }
 
     /// Namespaces whose UserInvites cannot be listed now: what is claimed there nobody knows.
-    #[allow(dead_code, reason = "the plan does not ask for it yet")]
     pub fn unlisted(&self) -> BTreeSet<String> {
         let unlisted = self.watched.iter().filter(|watched| watched.listings.borrow().invites != Listing::Listed);
         unlisted.filter_map(|watched| watched.namespace.clone()).collect()
@@ -233,10 +232,9 @@ impl Watched {
         !self.listings.borrow().are_complete()
     }
 
-    /// Both kinds, at least once.
-    pub fn is_listed(&self) -> bool {
-        let organizations = self.organizations.wait_until_ready().now_or_never();
-        organizations.is_some() && self.invites.wait_until_ready().now_or_never().is_some()
+    /// The API server refuses to list something of it.
+    pub fn is_refused(&self) -> bool {
+        self.listings.borrow().has_refused()
     }
 
     /// Empty: all.

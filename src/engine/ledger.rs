@@ -92,7 +92,7 @@ impl Asked {
 
     /// Not of one that was sent since, as far as the server tells.
     pub fn was_for(&self, row: &Member) -> bool {
-        !row.invited_at.zip(self.invited_at).is_some_and(|(listed, asked)| listed > asked)
+        row.invited_at.zip(self.invited_at).is_none_or(|(listed, asked)| listed <= asked)
     }
 }
 

@@ -31,7 +31,7 @@ impl Listings {
         self.organizations == Listing::Listed && self.invites == Listing::Listed
     }
 
-    fn has_refused(self) -> bool {
+    pub fn has_refused(self) -> bool {
         self.organizations == Listing::Refused || self.invites == Listing::Refused
     }
 }

@@ -186,7 +186,9 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 Some(Ok(Written::NothingOpen)) => {
                     audit(&step, "nothing open");
                     let emails = step.action.emails();
-                    emails.iter().for_each(|email| outcome::nothing_open(self.ledger, self.snapshot, email));
+                    for email in emails {
+                        outcome::nothing_open(self.ledger, self.snapshot, email);
+                    }
                     tally.done += 1;
                     tally.look = true;
                     Ok(())

@@ -186,7 +186,7 @@ fn an_invitation_that_is_sent_by_hand_after_one_was_revoked_is_another_one() {
         // By the server's own time of it.
         let by_hand = noon() + SignedDuration::from_secs(60);
         world.change_member("new@example.com", |m| {
-            (m.invitation, m.invited_at) = (InvitationState::Open, Some(by_hand))
+            (m.invitation, m.invited_at) = (InvitationState::Open, Some(by_hand));
         });
         for _ in 0..2 {
             assert_eq!(steps(&world.plan()), ["new@example.com: invitation → revoked"], "{done}");

@@ -71,7 +71,12 @@ fn what_was_approved_for_somebody_who_is_left_behind_stays_approved() {
     let mut world = World::in_sync();
     world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
     let set = world.plan().sets.remove(0);
-    assert!(crate::engine::approval::use_approval(&mut world.ledger, Some(&set.digest), &[set.clone()], noon()));
+    assert!(crate::engine::approval::use_approval(
+        &mut world.ledger,
+        Some(&set.digest),
+        std::slice::from_ref(&set),
+        noon()
+    ));
     world.left_behind = vec!["annotators".to_owned()];
     let plan = world.plan();
     assert!(plan.steps.is_empty());
