@@ -125,17 +125,18 @@ async fn play(example: &str, texts: &BTreeMap<String, String>) {
         std::fs::write(copies.file(file), text).unwrap();
     }
     let copies = copies.path().to_str().unwrap();
-    let mut arguments = vec!["apply", "-o", "name", "-f", copies];
+    let mut arguments = vec!["apply", "-o", "json", "-f", copies];
     if renamed.is_empty() {
         arguments.extend(["--namespace", &stage.namespace]);
     }
     let applied = stage.plane.kubectl().run(&arguments, "").await.unwrap();
     assert!(applied.code == 0 && applied.stderr.is_empty(), "{example}: {}", applied.stderr);
 
-    let (organizations, invites) = (names(&mut stage, "organizations").await, names(&mut stage, "userinvites").await);
+    let applied: Value = serde_json::from_str(&applied.stdout).unwrap();
+    let (organizations, invites) = (names(&applied, "Organization"), names(&applied, "UserInvite"));
     assert!(!organizations.is_empty() && (empty || !invites.is_empty()), "{example} shows nothing");
-    let secrets = applied.stdout.lines().filter(|line| line.starts_with("secret/")).count();
-    assert_eq!(applied.stdout.lines().count(), organizations.len() + invites.len() + secrets, "{}", applied.stdout);
+    let secrets = names(&applied, "Secret").len();
+    assert_eq!(objects(&applied).count(), organizations.len() + invites.len() + secrets, "{applied:#}");
     let ((status, of_people), of_organization) = ends(example);
     for (namespace, name) in &invites {
         stage.at(namespace).ready(&format!("userinvite/{name}"), status, of_people).await;
@@ -217,14 +218,15 @@ async fn look(example: &str, stage: &Stage) {
     }
 }
 
-/// With their namespaces, of all that the operator looks into.
-async fn names(stage: &mut Stage, kind: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for namespace in stage.watched.clone() {
-        let list = stage.at(&namespace).get(kind).await;
-        let items = list["items"].as_array().unwrap().iter();
-        let names = items.map(|item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned());
-        found.extend(names.map(|name| (namespace.clone(), name)));
-    }
-    found
+/// What was applied: one object, or a list of them.
+fn objects(applied: &Value) -> impl Iterator<Item = &Value> {
+    let list = applied["items"].as_array();
+    list.into_iter().flatten().chain(std::iter::once(applied).filter(move |_| list.is_none()))
+}
+
+/// With their namespaces.
+fn names(applied: &Value, kind: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of_kind = objects(applied).filter(|object| object["kind"] == kind);
+    of_kind.map(|object| (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]))).collect()
 }
