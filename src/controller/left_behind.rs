@@ -23,6 +23,8 @@ pub struct LeftBehind {
     untold: Vec<String>,
     /// Since when what is due may be tried.
     begun: Option<Instant>,
+    /// What somebody asks for a pass by, until it is answered.
+    asked: Option<String>,
     /// Written since, and not refused after that.
     written: BTreeSet<String>,
     /// The last answer to them was an error of the API server.
@@ -39,9 +41,13 @@ struct Failed {
 }
 
 impl LeftBehind {
-    /// At the begin of a pass: what is gone is forgotten, and what changed or waited long enough is tried.
-    pub fn begin<'a>(&mut self, find: impl Fn(&str) -> Option<&'a UserInvite>, at_once: bool) {
+    /// At the begin of a pass: what is gone is forgotten, and what changed or waited long enough is tried. Whoever has `asked`
+    /// for a pass has everything tried at once. Once for each such value: it is answered at the end of a pass only, and none
+    /// comes to its end that begins with what is bound to fail.
+    pub fn begin<'a>(&mut self, find: impl Fn(&str) -> Option<&'a UserInvite>, asked: Option<&String>) {
         let now = Instant::now();
+        let at_once = asked.is_some() && asked != self.asked.as_ref();
+        self.asked = asked.cloned();
         self.begun = Some(now);
         self.known.retain(|name, failed| {
             let Some(invite) = find(name).filter(|invite| invite.uid() == failed.version.0) else { return false };
@@ -144,8 +150,8 @@ mod tests {
     fn it_waits_longer_each_time_until_it_changes_and_is_told_once() {
         let mut left = LeftBehind::default();
         let mut longest = Duration::ZERO;
-        for _ in 0..4 {
-            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), true);
+        for asked in 0..4 {
+            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), Some(&asked.to_string()));
             assert!(!left.waits("t/people"));
             left.failed("t/people", &invite("1"), true, "no right");
             left.end();
@@ -153,15 +159,15 @@ mod tests {
             longest = left.next().unwrap();
         }
         assert_eq!(left.take_untold(), ["t/people: no right"]);
-        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), false);
+        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), None);
         assert!(left.waits("t/people"));
-        left.begin(|_| Some(Box::leak(Box::new(invite("2")))), false);
+        left.begin(|_| Some(Box::leak(Box::new(invite("2")))), None);
         assert!(!left.waits("t/people"));
         left.end();
         assert!(left.next().is_none(), "it is tried as soon as there is something to write");
         left.failed("t/people", &invite("2"), true, "no right");
         assert!(left.next() > Some(longest), "nothing was tried in between, so nothing begins anew");
-        left.begin(|_| Some(Box::leak(Box::new(invite("3")))), false);
+        left.begin(|_| Some(Box::leak(Box::new(invite("3")))), None);
         left.written("t/people");
         left.end();
         left.failed("t/people", &invite("3"), true, "no right");
@@ -170,10 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn whoever_asks_for_a_pass_has_everything_tried_once_and_not_again_until_asking_anew() {
+        let mut left = LeftBehind::default();
+        left.failed("t/people", &invite("1"), true, "no right");
+        for asked in ["1", "2"].map(|value| Some(value.to_owned())) {
+            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), asked.as_ref());
+            assert!(!left.waits("t/people"));
+            left.failed("t/people", &invite("1"), true, "no right");
+            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), asked.as_ref());
+            assert!(left.waits("t/people"), "nobody answers to the annotation while one is left behind");
+        }
+    }
+
+    #[test]
     fn what_was_written_and_then_refused_in_one_pass_is_not_well() {
         let mut left = LeftBehind::default();
         left.failed("t/people", &invite("1"), true, "no right");
-        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), true);
+        left.begin(|_| Some(Box::leak(Box::new(invite("1")))), Some(&"1".to_owned()));
         left.written("t/people");
         left.failed("t/people", &invite("1"), true, "no right");
         left.end();

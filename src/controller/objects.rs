@@ -77,10 +77,10 @@ impl Objects {
         });
     }
 
-    /// Begins a pass: decides which of those that could not be written are tried again; `at_once`: all.
-    pub fn begin(&mut self, at_once: bool) {
+    /// Begins a pass: decides which of those that could not be written are tried again. All, when somebody has `asked` for it.
+    pub fn begin(&mut self, asked: Option<&String>) {
         let Self { invites, left_behind, .. } = self;
-        left_behind.begin(|name| invites.get(name).map(AsRef::as_ref), at_once);
+        left_behind.begin(|name| invites.get(name).map(AsRef::as_ref), asked);
     }
 
     /// UserInvites that are not being deleted.

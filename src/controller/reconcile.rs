@@ -106,7 +106,8 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     state.result = "done";
     let mut objects = state.objects.take().unwrap_or_else(|| Objects::new(context.kube.clone(), key.clone()));
     objects.refresh(context);
-    objects.begin(objects.organization.as_ref().is_some_and(|organization| asks_for_a_pass(organization).is_some()));
+    let asked = objects.organization.as_ref().and_then(|organization| asks_for_a_pass(organization).cloned());
+    objects.begin(asked.as_ref());
     let ended = attempt(context, state, &mut objects, woken, seen).await;
     if ended.is_ok() {
         objects.left_behind.end();
