@@ -25,6 +25,8 @@ pub struct Objects {
     kube: kube::Client,
     key: OrganizationKey,
     pub organization: Option<Arc<Organization>>,
+    /// The generation of its spec when the pass began, which the plan is made of.
+    judged: Option<i64>,
     /// By [`UserInvite::key`]: not all need be in the Organization's namespace.
     pub invites: BTreeMap<String, Arc<UserInvite>>,
     /// Written by us; the cache may not hold them yet.
@@ -38,6 +40,7 @@ impl Objects {
             kube,
             key,
             organization: None,
+            judged: None,
             invites: BTreeMap::new(),
             written: BTreeSet::new(),
             left_behind: LeftBehind::default(),
@@ -79,7 +82,8 @@ impl Objects {
 
     /// Begins a pass: decides which of those that could not be written are tried again. All, when somebody has `asked` for it.
     pub fn begin(&mut self, asked: Option<&String>) {
-        let Self { invites, left_behind, .. } = self;
+        let Self { organization, invites, left_behind, .. } = self;
+        self.judged = organization.as_ref().and_then(|organization| organization.metadata.generation);
         left_behind.begin(|name| invites.get(name).map(AsRef::as_ref), asked);
     }
 
@@ -105,6 +109,10 @@ impl Objects {
         // A new mark is stored over exactly what was read: a status that was changed and changed back is another one.
         let mark = |status: Option<&OrganizationStatus>| status.and_then(|s| s.in_flight.clone()).map(|mark| mark.id);
         let marks = status.in_flight.is_some() && mark(Some(&status)) != mark(known.status.as_ref());
+        if marks && known.metadata.generation != self.judged {
+            // An earlier write of this pass came upon an edit of the spec: whether it still asks for this mail nobody has asked.
+            return Err(Forgotten::Changed(format!("Organization {}", self.key)));
+        }
         let tries = if marks { 1 } else { TRIES };
         let set = |object: &mut Organization| object.status = Some(status.clone());
         let written = put_status(&api, &known, set, |o| o.status.as_ref(), tries).await;
@@ -327,6 +335,24 @@ mod tests {
 
     fn is_left_behind(written: &Result<(), Forgotten>) -> bool {
         matches!(written, Err(Forgotten::LeftBehind { .. }))
+    }
+
+    #[tokio::test]
+    async fn no_mark_is_stored_for_a_plan_of_an_older_spec() {
+        let mut objects = objects(&[]);
+        let spec =
+            serde_json::json!({"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}});
+        let mut organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        organization.metadata.generation = Some(1);
+        objects.organization = Some(Arc::new(organization.clone()));
+        objects.begin(None);
+        // As it is after a write that came upon an edit.
+        organization.metadata.generation = Some(2);
+        objects.organization = Some(Arc::new(organization));
+        let mark = serde_json::json!({"id": "1", "startedAt": "2026-01-01T12:00:00Z", "emails": ["a@example.com"]});
+        let status =
+            OrganizationStatus { in_flight: Some(serde_json::from_value(mark).unwrap()), ..Default::default() };
+        assert!(matches!(objects.put_organization(status).await, Err(Forgotten::Changed(_))));
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ impl Tally {
 impl<M: Memory, G: Gate> Hands<'_, M, G> {
     async fn steps(&mut self, plan: &Plan, tally: &mut Tally) -> Result<(), End> {
         // Of a mail the mark tells it.
-        let live = |step: &Step| step.action.frees() || step.cause.is_foreign();
+        let live = |step: &Step| step.action.frees() || step.is_foreign();
         if plan.steps.iter().any(live) && !self.memory.stands().await.map_err(End::Forgotten)? {
             return Err(End::Falling);
         }
@@ -350,3 +350,6 @@ fn audit(step: &Step, result: &str) {
     };
     tracing::info!(target: AUDIT, manifest, change = %step.action, result, "written to Label Studio");
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,13 @@ pub struct Step {
     pub action: Action,
 }
 
+impl Step {
+    /// A UserInvite of another namespace asks for it, or for something in it.
+    pub fn is_foreign(&self) -> bool {
+        self.cause.is_foreign() || self.action.guests().iter().any(|guest| foreign_namespace(&guest.invite).is_some())
+    }
+}
+
 /// Which manifest asks for it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Cause {
