@@ -5,7 +5,7 @@
 
 mod stage;
 
-use label_studio_simulator::{MemberState, Options};
+use label_studio_simulator::{Fault, FaultKind, MemberState, Options};
 use serde_json::json;
 use stage::{Stage, condition, person};
 use std::time::Duration;
@@ -43,6 +43,22 @@ async fn a_dropped_address_is_deactivated_after_the_grace() {
     let invite = stage.ready("userinvite/people", "True", "Reconciled").await;
     assert!(person(&invite, "alan@example.com").is_null());
     assert_eq!(role(&stage, "ada"), "AN");
+}
+
+#[tokio::test]
+async fn whoever_is_withdrawn_while_the_roster_is_read_is_not_mailed() {
+    let mut stage = Stage::set(Options::default()).await;
+    let roster = "/api/organizations/*/memberships";
+    stage.simulator.fault(Fault::on("GET", roster, FaultKind::Slow { milliseconds: 8000 }));
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&Stage::invite("team", "Annotator", &["new@example.com"])).await;
+    stage.apply(&Stage::invite("others", "Annotator", &["other@example.com"])).await;
+    stage.start_operator();
+    stage.until("the roster is read", async || stage.simulator.journal().count("GET", roster) > 0).await;
+    stage.kubectl(&["delete", "userinvite/team", "--wait=false"], "").await;
+    stage.ready("userinvite/others", "True", "Reconciled").await;
+    assert_eq!((stage.simulator.mails_to("new@example.com"), stage.simulator.mails_to("other@example.com")), (0, 1));
 }
 
 #[tokio::test]

@@ -28,6 +28,11 @@ impl Preemption {
         tokio::time::sleep_until(self.planned + REPLAN_EVERY).await;
     }
 
+    /// Something has happened that the plan does not know of.
+    pub fn is_overtaken(&self) -> bool {
+        *self.woken.borrow() != self.seen
+    }
+
     /// Until no write may start any more.
     pub async fn closed(&self) {
         let mut stop = self.stop.clone();
@@ -37,7 +42,7 @@ impl Preemption {
 
 impl Gate for Preemption {
     fn is_open(&self) -> bool {
-        let newer = *self.woken.borrow() != self.seen && self.planned.elapsed() >= REPLAN_EVERY;
+        let newer = self.is_overtaken() && self.planned.elapsed() >= REPLAN_EVERY;
         !newer && !*self.stop.borrow() && self.traffic.is_open()
     }
 }

@@ -78,6 +78,8 @@ pub struct State {
     pub link: invite_link::Kept,
     passing: Passing,
     conflicts: u32,
+    /// The last pass ended when the roster was there, for what had happened meanwhile.
+    overtaken: bool,
     /// What came of the last pass, in a word for the figures.
     result: &'static str,
 }
@@ -95,6 +97,7 @@ impl State {
             link: invite_link::Kept::default(),
             passing: Passing::default(),
             conflicts: 0,
+            overtaken: false,
             result: "",
         }
     }
@@ -217,6 +220,7 @@ impl Pass<'_> {
             Ok(server) => server,
             Err(problem) => return self.give_up(state, objects, ledger, problem).await,
         };
+        let read_before = server.read_at();
         let rivals = &self.context.rivals;
         let asked = asks_for_a_pass(self.organization);
         let mut stop = self.context.stop.clone();
@@ -252,6 +256,13 @@ impl Pass<'_> {
                 return self.give_up(state, objects, ledger, problem).await;
             }
         }
+        // What was declared when the roster was asked for may be withdrawn by the time it is there. Not twice in a row: a roster
+        // that is read anew in each pass would have nothing done where something happens all the time.
+        let overtaken = server.read_at() != read_before && self.gate.is_overtaken() && !state.overtaken;
+        state.overtaken = overtaken;
+        if overtaken {
+            return Ok(Next::After(Duration::ZERO));
+        }
         let (plan, stop) = self.rounds(server, objects, ledger).await?;
         self.context.figures.left(&state.key, &plan);
         tracing::debug!(organization = %state.key, ?stop, "rounds ended");
@@ -268,7 +279,7 @@ impl Pass<'_> {
             return Ok((Plan::default(), Stop::Doubtful));
         };
         let mut desk = Desk::new(self.context, objects, self.desired, *told, client.token_expires_at());
-        // An edit that came in while the roster was read does not close it before anything was done.
+        // What comes in just now does not close it before anything was done.
         let gate = Preemption { planned: Instant::now(), ..self.gate.clone() };
         let mut pass = rounds::Pass {
             client,

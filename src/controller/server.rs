@@ -4,7 +4,7 @@ use super::situation::{Kind, Names, Problem};
 use crate::engine::memory::Forgotten;
 use crate::engine::observe::{Unobserved, observe};
 use crate::engine::snapshot::Snapshot;
-use crate::label_studio::{Budget, Client, Connection, Error, Limit, Paces};
+use crate::label_studio::{Boottime, Budget, Client, Connection, Error, Limit, Paces};
 use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION, Target};
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
@@ -162,6 +162,11 @@ impl Server {
         self.answered = asked.cloned();
         self.resync_at = Instant::now() + self.interval.mul_f64(0.9 + 0.2 * fastrand::f64());
         Ok(done)
+    }
+
+    /// When the roster that is known was asked for.
+    pub fn read_at(&self) -> Option<Boottime> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.begun)
     }
 
     pub fn problem(&self, error: &Error) -> Problem {
