@@ -50,7 +50,9 @@ impl Memory for Desk<'_> {
                 // Deleted since the plan was made.
                 return Err(Forgotten::Changed(format!("UserInvite {name}")));
             };
-            if !remembers(object, memory, emails) {
+            // What could not be written before is written first, whatever stands there: else a mail would be the try, and its
+            // outcome what cannot be stored.
+            if !remembers(object, memory, emails) || self.objects.left_behind.doubts(name) {
                 first.push((name.clone(), self.so_far(object, memory)));
             }
             if !is_finalized(object) {

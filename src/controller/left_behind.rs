@@ -99,6 +99,11 @@ impl LeftBehind {
         }
     }
 
+    /// It could not be written before, and nothing shows yet that it can be now.
+    pub fn doubts(&self, name: &str) -> bool {
+        self.known.contains_key(name) && !self.written.contains(name)
+    }
+
     /// Not to be tried in this pass.
     pub fn waits(&self, name: &str) -> bool {
         self.known.get(name).is_some_and(|failed| self.begun.is_none_or(|begun| failed.until > begun))

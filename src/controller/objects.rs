@@ -133,7 +133,8 @@ impl Objects {
     pub async fn put_invites(&mut self, statuses: Vec<(String, UserInviteStatus)>) -> Result<(), Forgotten> {
         let changed = statuses.into_iter().filter_map(|(name, status)| {
             let known = self.invites.get(&name)?.clone();
-            (known.status.as_ref() != Some(&status)).then_some((name, known, status))
+            let says_something = known.status.as_ref() != Some(&status) || self.left_behind.doubts(&name);
+            says_something.then_some((name, known, status))
         });
         let Self { kube, left_behind, .. } = &*self;
         let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())

@@ -89,6 +89,11 @@ fn record(ledger: &mut Ledger, mut departure: Departure) -> bool {
     if departure.users.is_empty() || (departure.policy == DeletionPolicy::Retain && !marked) {
         return true;
     }
+    add(ledger, departure)
+}
+
+/// False: there is no room.
+pub fn add(ledger: &mut Ledger, departure: Departure) -> bool {
     ledger.departures.push(departure);
     let size = serde_json::to_vec(&ledger.departures).map_or(usize::MAX, |json| json.len());
     if size > MOST_BYTES {

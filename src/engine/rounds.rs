@@ -4,6 +4,7 @@
 use super::apply::{Applied, End, Gate, Hands, apply};
 use super::approval::{strike, use_approval};
 use super::desired::{Desired, Invite};
+use super::hand_over;
 use super::ledger::Ledger;
 use super::mark::{MailPatience, MarkVerdict, notice_mark, settle_mark};
 use super::memory::{Forgotten, Memory};
@@ -25,6 +26,8 @@ use std::time::Duration;
 
 /// Rounds in which nothing was done, before it is left until later.
 const MOST_IDLE: u32 = 12;
+/// When to look again whether there is room for what became of a mail.
+const ROOM_AGAIN: Duration = Duration::from_secs(60);
 /// So many people are looked at one by one instead of with a walk over the whole roster.
 const MOST_CONFIRMED: usize = 10;
 
@@ -73,9 +76,12 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         if let Err(changed) = recognize(pass) {
             return Ok((Plan::default(), Stop::TargetChanged(Box::new(changed))));
         }
-        let mark = judge_mark(pass);
-        if mark == MarkVerdict::Settled && pass.ledger.in_flight.is_some() {
-            store_mark(pass).await?;
+        let mut mark = judge_mark(pass);
+        if mark == MarkVerdict::Settled && pass.ledger.in_flight.is_some() && !store_mark(pass).await? {
+            tracing::warn!(
+                "what became of a mail finds no room in the list of departures, and until it does no mail is sent"
+            );
+            mark = MarkVerdict::Wait(ROOM_AGAIN);
         }
         // After the mark: what it holds as unconfirmed must not undo what is released.
         release_reinvited(pass.desired, pass.ledger);
@@ -245,8 +251,9 @@ async fn act<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>, made: &Plan) -> Resu
     Ok(apply(hands, made).await)
 }
 
-/// Each address of the mark has its outcome: it is stored in the UserInvites, then the mark may go.
-async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgotten> {
+/// Each address of the mark has its outcome: it is stored in the UserInvites, then the mark may go. False: one of them finds
+/// no room anywhere, so the mark stays, and no mail is sent.
+async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<bool, Forgotten> {
     let marked = pass.ledger.in_flight.as_ref().map(|mark| mark.emails.clone()).unwrap_or_default();
     let guests: Vec<Guest> = marked
         .into_iter()
@@ -259,8 +266,9 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
         .collect();
     let (behind, guests): (Vec<Guest>, Vec<Guest>) =
         guests.into_iter().partition(|guest| pass.desired.left_behind.contains(&guest.invite));
-    for guest in behind {
-        keep_for_later(pass, &guest);
+    let now = seconds(Timestamp::now());
+    if !behind.iter().all(|guest| keep_for_later(pass.ledger, pass.desired, guest, now)) {
+        return Ok(false);
     }
     // Made before any plan of this pass: what is left for these UserInvites nobody knows yet.
     pass.memory.begin(&Plan::default());
@@ -268,25 +276,68 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<(), Forgo
     pass.ledger.passing.unstored.clear();
     pass.ledger.in_flight = None;
     pass.ledger.passing.mark = None;
-    Ok(())
+    Ok(true)
 }
 
 /// What became of a mail whose UserInvite cannot be written now: the Organization remembers it, as of somebody who is to
-/// leave, until the claim that stands has it stored. So the mark stands in nobody's way.
-fn keep_for_later<M, G>(pass: &mut Pass<'_, M, G>, guest: &Guest) {
+/// leave, until the claim that stands has it stored. So the mark stands in nobody's way. False: there is no room for it, or the
+/// UserInvite is being deleted and its people wait for room themselves.
+fn keep_for_later(ledger: &mut Ledger, desired: &Desired, guest: &Guest, now: Timestamp) -> bool {
     let Guest { invite, email } = guest;
-    let listed = pass.ledger.departures.iter().flat_map(|departure| &departure.users);
+    let listed = ledger.departures.iter().flat_map(|departure| &departure.users);
     if listed.into_iter().any(|person| folded(&person.email) == *email) {
-        return;
+        return true;
     }
-    let person = pass.ledger.person(invite, email).filter(|person| person.may_have_been_mailed()).cloned();
-    let from = pass.desired.invites.iter().find(|known| known.name == *invite);
-    if let (Some(person), Some(from)) = (person, from) {
-        pass.ledger.departures.push(Departure {
-            users: vec![person],
-            policy: from.policy,
-            from: invite.clone(),
-            since: Time(seconds(Timestamp::now())),
-        });
+    let Some(person) = ledger.person(invite, email).filter(|person| person.may_have_been_mailed()).cloned() else {
+        return true;
+    };
+    let Some(from) = desired.invites.iter().find(|known| known.name == *invite) else { return false };
+    let departure = Departure { users: vec![person], policy: from.policy, from: invite.clone(), since: Time(now) };
+    hand_over::add(ledger, departure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::desired::desired;
+    use crate::resources::{DeletionPolicy, Organization, Person, PersonState, UserInvite};
+
+    fn mailed(email: &str) -> Person {
+        let mut person = Person::new(email, PersonState::Invited);
+        person.invited_at = Some(Time(Timestamp::UNIX_EPOCH));
+        person
+    }
+
+    #[test]
+    fn what_became_of_a_mail_is_never_dropped_for_want_of_room() {
+        let spec =
+            serde_json::json!({"url": "https://ls.example.com", "credentials": {"secretRef": {"name": "token"}}});
+        let organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        let spec =
+            serde_json::json!({"organizationRef": {"name": "acme"}, "emails": ["a@example.com"], "role": "Annotator"});
+        let invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let guest = Guest { invite: "people".to_owned(), email: "a@example.com".to_owned() };
+        let remembers = || {
+            let mut ledger = Ledger::default();
+            ledger.edit("people", "a@example.com", || mailed("a@example.com"), |_| {});
+            ledger
+        };
+        let living = desired(&organization, [&invite], now);
+        let mut ledger = remembers();
+        assert!(keep_for_later(&mut ledger, &living, &guest, now));
+        assert_eq!(ledger.departing(), 1);
+        assert!(keep_for_later(&mut ledger, &living, &guest, now) && ledger.departing() == 1, "once");
+
+        let mut full = remembers();
+        let users = (0..10_000).map(|n| mailed(&format!("gone{n}@example.com"))).collect();
+        let policy = DeletionPolicy::Deactivate;
+        full.departures.push(Departure { users, policy, from: "gone".to_owned(), since: Time(now) });
+        assert!(!keep_for_later(&mut full, &living, &guest, now));
+        assert_eq!(full.departing(), 10_000);
+        // It is being deleted and its people wait for room.
+        assert!(!keep_for_later(&mut remembers(), &desired(&organization, [], now), &guest, now));
+        // Nobody was mailed.
+        assert!(keep_for_later(&mut Ledger::default(), &living, &guest, now));
     }
 }

@@ -198,6 +198,11 @@ impl Stage {
         }
     }
 
+    /// How many lines the operator has logged that contain this.
+    pub fn log_lines(&self, part: &str) -> usize {
+        self.operator().log().iter().filter(|line| line.contains(part)).count()
+    }
+
     pub fn log(&self) -> String {
         let lines = self.operator.as_ref().map(OperatorProcess::log).unwrap_or_default();
         lines.iter().rev().take(60).rev().cloned().collect::<Vec<_>>().join("\n")
