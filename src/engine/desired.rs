@@ -280,6 +280,11 @@ impl Desired {
         self.claims.keys()
     }
 
+    /// Whether this UserInvite stands and lists the folded address, whatever the grants say to that.
+    pub fn lists(&self, key: &str, email: &str) -> bool {
+        self.names.get(key).is_some_and(|index| self.invites[*index].emails.contains_key(email))
+    }
+
     /// All that the grants allow, in the order in which they win.
     pub fn claimants(&self, email: &str) -> impl Iterator<Item = &Invite> {
         let further = self.further.get(email).into_iter().flatten();

@@ -45,7 +45,9 @@ pub fn handed_over(
         return taken_back(view, taker, email, person, due);
     }
     let marked = view.ledger.is_marked(email) && !view.circumstances.mail_allowed;
-    if marked || may_be_claimed_unseen(view, &gone.from) {
+    // An entry of somebody who was mailed for a UserInvite that could not be written: it stands, and what it asks for by now may
+    // be above its grant. That takes nothing from anybody.
+    if marked || may_be_claimed_unseen(view, &gone.from) || view.desired.lists(&gone.from, email) {
         return Decision::Wait(None);
     }
     let policy = policy(view, &gone.from, email, person, gone.policy);

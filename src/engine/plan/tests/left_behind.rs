@@ -94,3 +94,30 @@ fn nobody_comes_back_every_second_for_a_taker_that_cannot_be_written() {
     assert_eq!((plan.due, plan.steps.len()), (None, 0));
     assert!(world.ledger.person("annotators", "person2@example.com").is_some(), "until it is stored");
 }
+
+#[test]
+fn whoever_was_mailed_for_a_list_that_could_not_be_written_stays_while_the_manifest_stands() {
+    let mut world = grants::managed();
+    let invite = |world: &mut World, email: &str| {
+        world.edit("team", |spec| spec.emails.push(email.to_owned()));
+        world.member(71, email, Role::Annotator);
+    };
+    invite(&mut world, "new@example.com");
+    // As it is remembered of a mail whose outcome could not be stored where it belongs.
+    let mut person = Person::new("new@example.com", PersonState::Invited);
+    person.invited_at = Some(Time(noon()));
+    world.ledger.departures.push(Departure {
+        users: vec![person],
+        policy: DeletionPolicy::Deactivate,
+        from: "team/team".to_owned(),
+        since: Time(noon()),
+    });
+    world.left_behind = vec!["team/team".to_owned()];
+    world.later(60);
+    assert_eq!(steps(&world.plan()), Vec::<String>::new());
+    // Above the grant nobody claims her, and she still stands in the manifest.
+    world.edit("team", |spec| spec.role = InviteRole::Manager);
+    assert_eq!(steps(&world.plan()), Vec::<String>::new());
+    world.edit("team", |spec| spec.emails.retain(|email| email != "new@example.com"));
+    assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
+}
