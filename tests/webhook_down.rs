@@ -5,8 +5,28 @@
 mod stage;
 
 use label_studio_simulator::Options;
-use serde_json::json;
+use serde_json::{Value, json};
 use stage::Stage;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+
+/// One that every change of a UserInvite in this namespace has to pass, for so many seconds.
+fn webhook(namespace: &str, url: &str, seconds: i32) -> Value {
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [{
+            "name": "down.example.com", "clientConfig": {"url": url}, "timeoutSeconds": seconds,
+            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "rules": [{
+                "apiGroups": ["labelstudio.rs"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                "resources": ["userinvites", "userinvites/status"]
+            }]
+        }]
+    })
+}
 
 #[tokio::test]
 async fn a_webhook_that_is_down_in_one_namespace_leaves_its_people_behind_and_nobody_else() {
@@ -17,19 +37,7 @@ async fn a_webhook_that_is_down_in_one_namespace_leaves_its_people_behind_and_no
     stage.apply(&stage.organization(json!({"grants": [{"namespaces": [team], "maxRole": "Annotator"}]}))).await;
     stage.ready("organization/acme", "True", "Reconciled").await;
 
-    let webhook = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": team},
-        "webhooks": [{
-            "name": "down.example.com", "clientConfig": {"url": "https://127.0.0.1:1/"}, "timeoutSeconds": 1,
-            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team}},
-            "rules": [{
-                "apiGroups": ["labelstudio.rs"], "apiVersions": ["*"], "operations": ["UPDATE"],
-                "resources": ["userinvites", "userinvites/status"]
-            }]
-        }]
-    });
+    let webhook = webhook(&team, "https://127.0.0.1:1/", 1);
     stage.apply(&webhook).await;
     let mut there = Stage::invite("there", "Annotator", &["there@example.com"]);
     there["spec"]["organizationRef"]["namespace"] = json!("nowhere");
@@ -52,4 +60,53 @@ async fn a_webhook_that_is_down_in_one_namespace_leaves_its_people_behind_and_no
     stage.kubectl(&["delete", "validatingwebhookconfiguration", &team], "").await;
     stage.at(&team).ready("userinvite/there", "True", "Reconciled").await;
     assert_eq!(stage.simulator.mails_to("there@example.com"), 1);
+}
+
+/// Takes every call and answers none. How many have come.
+async fn silent() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            held.push(stream);
+        }
+    });
+    (port, calls)
+}
+
+#[tokio::test]
+async fn a_webhook_that_hangs_is_asked_about_a_few_of_many_before_the_others_are_served() {
+    let (mut stage, [team, _]) = Stage::set_teams(Options::default(), "watch.inviteNamespaces").await;
+    let home = stage.namespace.clone();
+    stage.start_operator();
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({"grants": [{"namespaces": [team], "maxRole": "Annotator"}]}))).await;
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    let (port, calls) = silent().await;
+    stage.apply(&webhook(&team, &format!("https://127.0.0.1:{port}/"), 5)).await;
+    let there: Vec<Value> = (0..40)
+        .map(|n| {
+            let mut there = Stage::invite(&format!("there{n:02}"), "Annotator", &[&format!("there{n:02}@example.com")]);
+            there["spec"]["organizationRef"]["namespace"] = json!(home);
+            there
+        })
+        .collect();
+    stage.at(&team).apply(&json!({"apiVersion": "v1", "kind": "List", "items": there})).await;
+
+    for round in 0..3 {
+        let asked = || calls.load(Ordering::Relaxed);
+        let before = asked();
+        stage.until("the webhook is asked again", async || asked() > before).await;
+        let own = format!("own{round}");
+        stage.at(&home).apply(&Stage::invite(&own, "Annotator", &[&format!("{own}@example.com")])).await;
+        stage.ready(&format!("userinvite/{own}"), "True", "Reconciled").await;
+        assert!(asked() - before < 20, "{} calls before a colleague was served", asked() - before);
+    }
+    assert!(stage.simulator.mails().iter().all(|mail| mail.to.starts_with("own")), "{:?}", stage.simulator.mails());
+    stage.kubectl(&["delete", "validatingwebhookconfiguration", &team], "").await;
+    stage.at(&team).ready("userinvite/there39", "True", "Reconciled").await;
 }

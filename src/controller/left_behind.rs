@@ -2,6 +2,7 @@
 //! watch has told. They are left behind: nothing is done for their people and nothing waits for them, until a write that is
 //! tried now and then succeeds.
 
+use crate::engine::grants::foreign_namespace;
 use crate::resources::UserInvite;
 use kube::ResourceExt as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ pub struct LeftBehind {
     untold: Vec<String>,
     /// Since when what is due may be tried.
     begun: Option<Instant>,
+    /// Namespaces where an error was long in coming. All that is there waits.
+    slow: BTreeMap<String, Slow>,
     /// What somebody asks for a pass by, until it is answered.
     asked: Option<String>,
     /// Written since, and not refused after that.
@@ -49,6 +52,9 @@ impl LeftBehind {
         let at_once = asked.is_some() && asked != self.asked.as_ref();
         self.asked = asked.cloned();
         self.begun = Some(now);
+        if at_once {
+            self.slow.values_mut().for_each(|slow| slow.until = now);
+        }
         self.known.retain(|name, failed| {
             let Some(invite) = find(name).filter(|invite| invite.uid() == failed.version.0) else { return false };
             if at_once || version(invite) != failed.version {
@@ -73,6 +79,7 @@ impl LeftBehind {
 
     pub fn written(&mut self, name: &str) {
         self.struck.remove(name);
+        self.slow.remove(namespace(name));
         if self.known.contains_key(name) {
             self.written.insert(name.to_owned());
         }
@@ -99,6 +106,22 @@ impl LeftBehind {
         }
     }
 
+    /// The error was long in coming, as when a webhook hangs that everything in the namespace has to pass. The next that is tried
+    /// there is another one: this one may be the only one.
+    pub fn hung(&mut self, name: &str) {
+        let now = Instant::now();
+        let slow = self.slow.entry(namespace(name).to_owned()).or_insert(Slow { until: now, tries: 0 });
+        let pause = FIRST_PAUSE.saturating_mul(1 << slow.tries.min(10)).min(LONGEST_DOUBT);
+        slow.until = now + pause;
+        slow.tries += 1;
+        let until = now + pause * 2;
+        self.known.entry(name.to_owned()).and_modify(|failed| failed.until = failed.until.max(until));
+    }
+
+    pub fn is_slow(&self, name: &str) -> bool {
+        self.slow.contains_key(namespace(name))
+    }
+
     /// It could not be written before, and nothing shows yet that it can be now.
     pub fn doubts(&self, name: &str) -> bool {
         self.known.contains_key(name) && !self.written.contains(name)
@@ -106,11 +129,9 @@ impl LeftBehind {
 
     /// Not to be tried in this pass.
     pub fn waits(&self, name: &str) -> bool {
-        self.known.get(name).is_some_and(|failed| self.begun.is_none_or(|begun| failed.until > begun))
-    }
-
-    pub fn names(&self) -> BTreeSet<String> {
-        self.known.keys().filter(|name| self.waits(name)).cloned().collect()
+        let failed = self.known.get(name).map(|failed| failed.until);
+        let slow = self.slow.get(namespace(name)).map(|slow| slow.until);
+        failed.max(slow).is_some_and(|until| self.begun.is_none_or(|begun| until > begun))
     }
 
     pub fn is_handed_over(&self, name: &str) -> bool {
@@ -129,9 +150,21 @@ impl LeftBehind {
 
     /// When the next one is to be tried. What may be tried already waits for an occasion.
     pub fn next(&self) -> Option<Duration> {
-        let waiting = self.known.iter().filter(|(name, _)| self.waits(name));
-        waiting.map(|(_, failed)| failed.until.saturating_duration_since(Instant::now())).min()
+        let known = self.known.values().map(|failed| failed.until);
+        let waiting = known.chain(self.slow.values().map(|slow| slow.until));
+        let waiting = waiting.filter(|until| self.begun.is_none_or(|begun| *until > begun));
+        waiting.map(|until| until.saturating_duration_since(Instant::now())).min()
     }
+}
+
+struct Slow {
+    until: Instant,
+    tries: u32,
+}
+
+/// Empty: the Organization's own.
+fn namespace(name: &str) -> &str {
+    foreign_namespace(name).unwrap_or_default()
 }
 
 fn version(invite: &UserInvite) -> (Option<String>, Option<String>) {
@@ -191,6 +224,26 @@ mod tests {
             left.begin(|_| Some(Box::leak(Box::new(invite("1")))), asked.as_ref());
             assert!(left.waits("t/people"), "nobody answers to the annotation while one is left behind");
         }
+    }
+
+    #[test]
+    fn where_one_hangs_all_wait_and_another_one_is_tried_next() {
+        let mut left = LeftBehind::default();
+        let mut longest = Duration::ZERO;
+        for name in ["t/one", "t/two", "t/three"] {
+            left.begin(|_| Some(Box::leak(Box::new(invite("1")))), Some(&name.to_owned()));
+            assert!(!left.waits("t/people") && !left.waits(name));
+            left.failed(name, &invite("1"), false, "it hangs");
+            left.hung(name);
+            assert!(
+                left.is_slow("t/people") && left.waits("t/people") && !left.waits("people") && !left.waits("u/people")
+            );
+            let (one, all) = (left.known[name].until, left.slow["t"].until);
+            assert!(one > all && left.next() > Some(longest), "the next time it is another one's turn");
+            longest = left.next().unwrap();
+        }
+        left.written("t/people");
+        assert!(!left.waits("t/people") && left.waits("t/three"));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! The Kubernetes objects of one Organization, in the newest form known: from the cache, or as we last wrote them.
 //! The only place that writes them: status whole, by PUT with resourceVersion, and the finalizer. Never a spec.
 
+mod several;
 mod write;
 
-use self::write::{Failure, TRIES, patch_finalizers, put_status};
+use self::several::{Write, Written, write_several};
+use self::write::{Failure, TRIES, put_status};
 use super::Context;
 use super::left_behind::LeftBehind;
 use super::task::OrganizationKey;
 use crate::engine::grants::foreign_namespace;
 use crate::engine::memory::Forgotten;
 use crate::resources::{FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Resource, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +19,6 @@ use std::sync::Arc;
 
 /// Name under which the API server notes who wrote what.
 pub const MANAGER: &str = "label-studio-operator";
-/// Status writes in flight.
-const IN_FLIGHT: usize = 8;
 
 pub struct Objects {
     kube: kube::Client,
@@ -134,35 +133,22 @@ impl Objects {
         let changed = statuses.into_iter().filter_map(|(name, status)| {
             let known = self.invites.get(&name)?.clone();
             let says_something = known.status.as_ref() != Some(&status) || self.left_behind.doubts(&name);
-            says_something.then_some((name, known, status))
+            says_something.then(|| (name, known, Write::Status(Box::new(status))))
         });
-        let Self { kube, left_behind, .. } = &*self;
-        let written: Vec<_> = futures::stream::iter(changed.collect::<Vec<_>>())
-            .map(|(name, known, status)| async move {
-                if left_behind.waits(&name) {
-                    return (name, Err(Failure::Waits));
-                }
-                let (api, set) = (api_of(kube, &known), |object: &mut UserInvite| object.status = Some(status.clone()));
-                let put = put_status(&api, &known, set, |o| o.status.as_ref(), TRIES).await;
-                (name, put)
-            })
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        self.take_in(written)
+        self.write(changed.collect()).await
+    }
+
+    /// Those for which nothing can be done in this pass.
+    pub fn left_behind(&self) -> BTreeSet<String> {
+        self.invites.keys().filter(|name| self.left_behind.waits(name)).cloned().collect()
     }
 
     pub async fn add_finalizers(&mut self, names: Vec<String>) -> Result<(), Forgotten> {
-        self.patch_finalizers(names, |finalizers| {
-            if !finalizers.iter().any(|f| f == FINALIZER) {
-                finalizers.push(FINALIZER.to_owned());
-            }
-        })
-        .await
+        self.write(self.known(names, |known| !is_finalized(known), || Write::AddFinalizer)).await
     }
 
     pub async fn remove_finalizers(&mut self, names: Vec<String>) -> Result<(), Forgotten> {
-        self.patch_finalizers(names, |finalizers| finalizers.retain(|f| f != FINALIZER)).await
+        self.write(self.known(names, is_finalized, || Write::RemoveFinalizer)).await
     }
 
     /// Reads live whether the Organization and its namespace stand: not gone, not being deleted.
@@ -212,36 +198,23 @@ impl Objects {
         Ok(standing.filter(|_| namespace.is_some_and(|live| live.metadata.deletion_timestamp.is_none())))
     }
 
-    async fn patch_finalizers(
-        &mut self,
+    fn known(
+        &self,
         names: Vec<String>,
-        change: impl Fn(&mut Vec<String>),
-    ) -> Result<(), Forgotten> {
-        let mut patches = Vec::new();
-        for name in names {
-            let Some(known) = self.invites.get(&name) else { continue };
-            let mut finalizers = known.finalizers().to_vec();
-            change(&mut finalizers);
-            if finalizers != known.finalizers() {
-                patches.push((name, known.clone(), finalizers));
-            }
-        }
-        let (Self { kube, left_behind, .. }, change) = (&*self, &change);
-        let written: Vec<_> = futures::stream::iter(patches)
-            .map(|(name, known, finalizers)| async move {
-                if left_behind.waits(&name) {
-                    return (name, Err(Failure::Waits));
-                }
-                let written = patch_finalizers(&api_of(kube, &known), &known, finalizers, change).await;
-                (name, written)
-            })
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
+        lacks: impl Fn(&UserInvite) -> bool,
+        what: impl Fn() -> Write,
+    ) -> Vec<(String, Arc<UserInvite>, Write)> {
+        let known = names.into_iter().filter_map(|name| Some((self.invites.get(&name)?.clone(), name)));
+        known.filter(|(known, _)| lacks(known)).map(|(known, name)| (name, known, what())).collect()
+    }
+
+    async fn write(&mut self, writes: Vec<(String, Arc<UserInvite>, Write)>) -> Result<(), Forgotten> {
+        // Boxed: a pass waits for it in many places.
+        let written = Box::pin(write_several(&self.kube, &self.left_behind, writes)).await;
         self.take_in(written)
     }
 
-    fn take_in(&mut self, written: Vec<(String, Result<UserInvite, Failure>)>) -> Result<(), Forgotten> {
+    fn take_in(&mut self, written: Vec<Written>) -> Result<(), Forgotten> {
         let (mut end, mut behind) = (Ok(()), Ok(()));
         let others_go_on = written.iter().any(|(_, result)| result.is_ok());
         for (name, result) in written {
@@ -259,21 +232,30 @@ impl Objects {
                 continue;
             };
             let alone = match failure {
-                Failure::Waits | Failure::Refused(_) => true,
+                Failure::Waits | Failure::PassedOver | Failure::Refused(_) => true,
                 // Who changes objects in another namespace stops nobody here.
                 Failure::Changed => foreign_namespace(&name).is_some(),
                 // An admission webhook that is down answers so for its objects alone.
-                Failure::ServerError(_) => self.left_behind.strikes(&name) || others_go_on,
+                Failure::ServerError { .. } => {
+                    self.left_behind.strikes(&name) || others_go_on || self.left_behind.is_slow(&name)
+                }
                 Failure::Unanswered(_) => false,
             };
+            let hung = matches!(failure, Failure::ServerError { late: true, .. });
             if !alone {
+                if hung {
+                    self.left_behind.hung(&name);
+                }
                 end = Err(failure.ends(&**invite));
                 continue;
             }
-            let (refused, waits) = (matches!(failure, Failure::Refused(_)), matches!(failure, Failure::Waits));
             let error = failure.leaves_behind(invite);
-            if !waits {
+            let refused = matches!(failure, Failure::Refused(_));
+            if !matches!(failure, Failure::Waits | Failure::PassedOver) {
                 self.left_behind.failed(&name, invite, refused, &error.to_string());
+            }
+            if hung {
+                self.left_behind.hung(&name);
             }
             behind = Err(error);
         }
@@ -295,11 +277,6 @@ pub fn tolerated(written: Result<(), Forgotten>) -> Result<(), Forgotten> {
         Err(Forgotten::LeftBehind { .. }) => Ok(()),
         other => other,
     }
-}
-
-/// Of the namespace that the UserInvite is in.
-fn api_of(kube: &kube::Client, invite: &UserInvite) -> Api<UserInvite> {
-    Api::namespaced(kube.clone(), invite.metadata.namespace.as_deref().unwrap_or_default())
 }
 
 pub fn is_finalized(invite: &UserInvite) -> bool {

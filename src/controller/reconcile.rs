@@ -183,7 +183,7 @@ async fn stages(
     if let Some(target) = &ledger.target {
         desired.elsewhere = context.rivals.claimed(context, organization, target);
     }
-    desired.left_behind = objects.left_behind.names();
+    desired.left_behind = objects.left_behind();
     desired.unlisted = context.unlisted();
     let desired = &desired;
     if organization.spec.suspend {

@@ -19,10 +19,16 @@ pub enum Failure {
     Changed,
     /// It could not be written before, and is not tried in this pass.
     Waits,
+    /// Others in its namespace wait long for their answer, so it is not tried.
+    PassedOver,
     /// An answer about this object, not about us or the API server.
     Refused(kube::Error),
     /// About this object or about all: which of the two others tell, or time.
-    ServerError(kube::Error),
+    ServerError {
+        error: kube::Error,
+        /// It was long in coming.
+        late: bool,
+    },
     Unanswered(kube::Error),
 }
 
@@ -32,7 +38,7 @@ impl From<kube::Error> for Failure {
             kube::Error::Api(status) => match status.code {
                 404 => Self::Changed,
                 400 | 403 | 405 | 413 | 422 => Self::Refused(error),
-                500.. => Self::ServerError(error),
+                500.. => Self::ServerError { error, late: false },
                 _ => Self::Unanswered(error),
             },
             // What it looks like afterwards we cannot read.
@@ -47,7 +53,8 @@ impl Failure {
         match self {
             Self::Changed => "it was changed by somebody else".to_owned(),
             Self::Waits => "it could not be written before".to_owned(),
-            Self::Refused(error) | Self::ServerError(error) | Self::Unanswered(error) => error.to_string(),
+            Self::PassedOver => "the API server takes too long to answer for others in its namespace".to_owned(),
+            Self::Refused(error) | Self::ServerError { error, .. } | Self::Unanswered(error) => error.to_string(),
         }
     }
 
@@ -100,10 +107,11 @@ where
 pub async fn patch_finalizers(
     api: &Api<UserInvite>,
     known: &UserInvite,
-    mut finalizers: Vec<String>,
     change: impl Fn(&mut Vec<String>),
 ) -> Result<UserInvite, Failure> {
     let name = known.name_any();
+    let mut finalizers = known.finalizers().to_vec();
+    change(&mut finalizers);
     let mut version = known.resource_version();
     for _ in 0..TRIES {
         let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
