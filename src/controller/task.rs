@@ -42,6 +42,14 @@ struct Running {
     set: JoinSet<()>,
 }
 
+impl Running {
+    /// What has ended is let go of: Organizations come and go as long as the process lives.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while self.set.try_join_next().is_some() {}
+        self.set.spawn(task);
+    }
+}
+
 impl Tasks {
     pub fn new(context: Arc<Context>) -> Self {
         Self { context, running: Arc::default() }
@@ -81,7 +89,7 @@ impl Tasks {
         }
         let (counter, woken) = channel::channel(0);
         running.counters.insert(key.clone(), counter.clone());
-        running.set.spawn(keep(self.clone(), key.clone(), counter, woken, delay));
+        running.spawn(keep(self.clone(), key.clone(), counter, woken, delay));
     }
 
     /// Waits until every pass has ended, at most `within`. False: one has not.
@@ -158,4 +166,19 @@ async fn quiet(woken: &mut channel::Receiver<u64>) {
 pub async fn stopped(stop: &mut channel::Receiver<bool>) {
     // An error says that nobody can give the signal any more: an end as well.
     drop(stop.wait_for(|stop| *stop).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_have_ended_are_not_kept() {
+        let mut running = Running::default();
+        for _ in 0..100 {
+            running.spawn(std::future::ready(()));
+            tokio::task::yield_now().await;
+        }
+        assert!(running.set.len() < 10, "{} are kept", running.set.len());
+    }
 }
