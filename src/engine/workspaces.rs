@@ -3,7 +3,7 @@
 
 use super::desired::Desired;
 use super::snapshot::Snapshot;
-use crate::label_studio::{Boottime, Class, Client, Edition, Error};
+use crate::label_studio::{Boottime, Class, Client, Edition, Error, Reach};
 use crate::resources::HeldReason;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,21 +46,34 @@ pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut 
         snapshot.workspaces.read_at = Some(Boottime::now());
     }
     let wanted: BTreeSet<i64> = named.iter().filter_map(|title| snapshot.workspaces.find(title).ok()).collect();
-    // A server that does not answer is not asked for many more.
+    // A server that does not answer is not asked for many more. One answer that does not come may be of this workspace alone.
     let mut away: Option<Missing> = None;
+    let mut unanswered = 0;
     for id in wanted {
         if let Entry::Vacant(unread) = snapshot.workspaces.members.entry(id) {
             let members = match away.clone() {
                 Some(missing) => Err(missing),
                 None => client.workspace_members(id).await.map_err(|error| {
                     let missing = Missing::unread(&error);
-                    away = Some(missing.clone()).filter(|_| matches!(error, Error::Unreachable { .. }));
+                    unanswered += usize::from(is_unanswered(&error));
+                    if is_out_of_reach(&error) || unanswered > 1 {
+                        away = Some(missing.clone());
+                    }
                     missing
                 }),
             };
             unread.insert(members);
         }
     }
+}
+
+/// The server was reached, and no answer came.
+fn is_unanswered(error: &Error) -> bool {
+    matches!(error, Error::Unreachable { reason: Reach::Timeout | Reach::Broken, .. })
+}
+
+fn is_out_of_reach(error: &Error) -> bool {
+    matches!(error, Error::Unreachable { reason: Reach::Dns | Reach::Connect | Reach::Tls, .. })
 }
 
 impl Workspaces {
@@ -154,6 +167,12 @@ impl Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::desired::desired;
+    use crate::engine::observe::observe;
+    use crate::label_studio::{BaseUrl, Connection, Pace, Timeouts, Token, Traffic};
+    use crate::resources::{Organization, UserInvite};
+    use jiff::Timestamp;
+    use label_studio_simulator::{Fault, FaultKind, Options, Simulator};
 
     #[test]
     fn a_title_that_nobody_has_names_those_that_are_near() {
@@ -166,6 +185,45 @@ mod tests {
         assert_eq!(message("Birds"), "there is no workspace \"Birds\"");
         // Nothing is near to a single letter.
         assert_eq!(Workspaces::with(&[("X", 1, &[])]).find("Y").unwrap_err().message, "there is no workspace \"Y\"");
+    }
+
+    #[tokio::test]
+    async fn a_workspace_that_hangs_holds_its_own_people_and_two_hold_all() {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        let titles = ["Birds", "Cats", "Dogs", "Eels"];
+        let ids = titles.map(|title| i64::try_from(simulator.add_workspace(title)).unwrap());
+        let connection = Connection {
+            base_url: BaseUrl::parse(&simulator.url()).unwrap(),
+            token: Token::parse(simulator.legacy_token().into()).unwrap(),
+            ca_bundle: None,
+            timeouts: Timeouts { read: Duration::from_millis(300), ..Timeouts::default() },
+            traffic: Traffic::default(),
+        };
+        let client = Client::new(connection, Pace::unlimited()).unwrap();
+        let spec = serde_json::json!({"url": simulator.url(), "credentials": {"secretRef": {"name": "token"}}});
+        let organization = Organization::new("acme", serde_json::from_value(spec).unwrap());
+        let spec = serde_json::json!({
+            "organizationRef": {"name": "acme"}, "emails": ["a@example.com"], "role": "Annotator", "workspaces": titles
+        });
+        let invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
+        let desired = desired(&organization, [&invite], Timestamp::UNIX_EPOCH);
+        let (mut snapshot, ()) = observe(&client, &organization.spec, async |_, _| ()).await.unwrap();
+
+        let hang = |id: i64| {
+            simulator.fault(
+                Fault::on("GET", &format!("/api/workspaces/{id}/memberships/"), FaultKind::HangForever).always(),
+            );
+        };
+        let mut read = async || {
+            snapshot.workspaces = Workspaces::default();
+            read_workspaces(&client, &desired, &mut snapshot, Duration::ZERO).await;
+            ids.map(|id| snapshot.workspaces.lacks(id, 1).is_ok())
+        };
+        hang(ids[0]);
+        assert_eq!(read().await, [false, true, true, true]);
+        hang(ids[1]);
+        assert_eq!(read().await, [false; 4]);
+        assert_eq!(simulator.journal().count("GET", &format!("/api/workspaces/{}/memberships/", ids[3])), 1);
     }
 
     #[test]
