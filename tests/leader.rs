@@ -41,8 +41,8 @@ impl Replica {
     }
 }
 
-/// Two replicas, of which the first leads and is in the middle of 200 mails.
-async fn half_way() -> (Stage, Replica, Replica) {
+/// Two replicas, of which the first leads.
+async fn replicas() -> (Stage, Replica, Replica) {
     let stage = Stage::set(Options { latency: Duration::from_millis(50), ..Options::default() }).await;
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tmp-lease"},
         "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]});
@@ -56,6 +56,12 @@ async fn half_way() -> (Stage, Replica, Replica) {
     let other = Replica::start(&stage).await;
     other.operator.wait_for_line("another replica leads", SOON).await.unwrap();
     stage.secret(&stage.simulator.legacy_token()).await;
+    (stage, one, other)
+}
+
+/// The same, and the first is in the middle of 200 mails.
+async fn half_way() -> (Stage, Replica, Replica) {
+    let (stage, one, other) = replicas().await;
     stage.apply(&stage.organization(json!({"rateLimit": {"requestsPerSecond": 4, "burst": 1}}))).await;
     let emails: Vec<String> = (0..200).map(|n| format!("p{n:03}@example.com")).collect();
     for (n, chunk) in emails.chunks(10).enumerate() {
@@ -140,4 +146,22 @@ async fn a_leader_that_is_cut_from_the_api_server_falls_silent_before_the_other_
     assert!(!status.success(), "{status}");
     everybody_has_one_mail(&stage).await;
     assert!(one.label_studio.last_sent().unwrap() == last, "it has said nothing more");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_is_nobodys_before_the_leader_has_fallen_silent() {
+    let (stage, one, other) = replicas().await;
+    // A roster of many pages, for which it needs no API server.
+    stage.simulator.seed_members(10_000, "AN");
+    stage.apply(&stage.organization(json!({"rateLimit": {"requestsPerSecond": 2, "burst": 1}}))).await;
+    let roster = "/api/organizations/*/memberships";
+    stage.until("the roster is read", async || stage.simulator.journal().count("GET", roster) > 0).await;
+    one.api_server.cut();
+    stage.kubectl(&["delete", "lease/label-studio-operator"], "").await;
+    other.leads().await;
+    stage.until("its first request", async || other.label_studio.first_sent().is_some()).await;
+    let status = one.operator.ended(SOON).await.unwrap();
+    assert!(!status.success(), "{status}");
+    let (last, first) = (one.label_studio.last_sent().unwrap(), other.label_studio.first_sent().unwrap());
+    assert!(last < first, "both spoke to Label Studio");
 }

@@ -49,6 +49,8 @@ struct Sighting {
     version: Option<String>,
     /// When this version was first seen.
     since: Boottime,
+    /// From then on, whatever becomes of it, it is the holder's for so long.
+    lasts: Duration,
 }
 
 /// The Lease in our hands.
@@ -93,6 +95,8 @@ impl Candidate {
     async fn attempt(&mut self) -> kube::Result<Option<(Lease, Boottime)>> {
         let begun = Boottime::now();
         let taken = match self.api.get_opt(&self.terms.name).await? {
+            // Deleted while somebody held it, who may act until the fence closes there.
+            None if self.seen.as_ref().is_some_and(|seen| seen.since.elapsed() < seen.lasts) => None,
             None => {
                 let mut lease = Lease::default();
                 lease.metadata.name = Some(self.terms.name.clone());
@@ -126,9 +130,10 @@ impl Candidate {
                 Boottime::now()
             }
         };
-        self.seen = Some(Sighting { holder, version, since });
         let said = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
-        since.elapsed() >= Duration::from_secs(said).max(self.terms.lasts)
+        let lasts = Duration::from_secs(said).max(self.terms.lasts);
+        self.seen = Some(Sighting { holder, version, since, lasts });
+        since.elapsed() >= lasts
     }
 
     /// None: somebody else was faster.
@@ -147,7 +152,7 @@ impl Candidate {
             lease_duration_seconds: i32::try_from(self.terms.lasts.as_secs()).ok(),
             acquire_time: if ours { before.acquire_time } else { now.clone() },
             renew_time: now,
-            lease_transitions: Some(before.lease_transitions.unwrap_or(-1) + i32::from(!ours)),
+            lease_transitions: Some(before.lease_transitions.unwrap_or(-1).saturating_add(i32::from(!ours))),
             ..before
         }
     }
@@ -232,5 +237,19 @@ fn unless_conflict(written: kube::Result<Lease>) -> kube::Result<Option<Lease>> 
         Ok(lease) => Ok(Some(lease)),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_number_that_somebody_writes_into_the_lease_ends_the_process() {
+        let config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
+        let terms = Terms { name: "lease".to_owned(), lasts: Duration::from_secs(15) };
+        let candidate = Candidate::new(kube::Client::try_from(config).unwrap(), terms, Fence::closed());
+        let before = LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() };
+        assert_eq!(candidate.spec(Some(before)).lease_transitions, Some(i32::MAX));
     }
 }
