@@ -13,8 +13,10 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// What an address serves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +31,8 @@ pub enum Pages {
 const MOST: usize = 32;
 /// How long a request may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
+/// How long everything may take, until the last byte of the answer is read.
+const CONVERSATION: Duration = Duration::from_secs(30);
 
 /// Serves until its task ends. Fails at once if the address cannot be had.
 pub async fn serve(address: SocketAddr, pages: Pages, station: Arc<Station>) -> std::io::Result<()> {
@@ -59,7 +63,7 @@ async fn accept(listener: TcpListener, pages: Pages, station: Arc<Station>) {
     }
 }
 
-async fn converse(stream: TcpStream, pages: Pages, station: Arc<Station>) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, pages: Pages, station: Arc<Station>) {
     let service = service_fn(|request: Request<Incoming>| {
         let station = Arc::clone(&station);
         async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), pages, &station)) }
@@ -69,8 +73,11 @@ async fn converse(stream: TcpStream, pages: Pages, station: Arc<Station>) {
         .header_read_timeout(ARRIVAL)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = talk.await {
-        tracing::debug!(%error, "a conversation broke off");
+    // Whoever does not read the answer gives up the place as well.
+    match timeout(CONVERSATION, talk).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a conversation broke off"),
+        Err(_) => tracing::debug!("a conversation took too long"),
     }
 }
 
@@ -100,4 +107,20 @@ fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Full<B
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_and_does_not_read_the_answer_is_let_go_of() {
+        // Too small for the page.
+        let (mut theirs, ours) = duplex(64);
+        let conversation = tokio::spawn(converse(ours, Pages::Figures, Arc::new(Station::new())));
+        theirs.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // By a clock that runs ahead while everybody waits.
+        timeout(CONVERSATION * 2, conversation).await.unwrap().unwrap();
+    }
 }
