@@ -97,6 +97,22 @@ async fn every_metric_stands_in_the_documentation_with_its_labels_and_names_nobo
 }
 
 #[tokio::test]
+async fn an_organization_that_is_gone_keeps_no_budget_for_whoever_still_refers_to_it() {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.start_operator_with(&ADDRESSES);
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&Stage::invite("annotators", "Annotator", &["ada@example.com"])).await;
+    stage.ready("userinvite/annotators", "True", "Reconciled").await;
+    let figures = async || page(stage.operator(), "Figures", "/metrics").await.1;
+    let budget = format!("api_budget_left{{namespace=\"{}\",organization=\"acme\"}}", stage.namespace);
+    stage.until("its budget", async || figures().await.contains(&budget)).await;
+    stage.delete("organization/acme").await;
+    stage.ready("userinvite/annotators", "False", "OrganizationNotFound").await;
+    stage.until("no budget", async || !figures().await.contains(&budget)).await;
+}
+
+#[tokio::test]
 async fn it_is_alive_at_once_and_ready_when_the_kinds_are_there_as_this_version_writes_them() {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
     let mut stage = Stage::set_on(plane, Options::default(), &[]).await;

@@ -151,6 +151,10 @@ async fn attempt(
     let Some(organization) = standing.filter(|_| !left_out) else {
         if !left_out {
             context.rivals.forget(&state.key);
+            // Those who refer to it still keep the task, and with it no connection and no share of an account's budget.
+            state.session = Session::default();
+            state.references = credentials::References::default();
+            context.figures.forget(&state.key);
         }
         let alone = without_organization(context, &state.key, objects).await?;
         return Ok(match left_out {
