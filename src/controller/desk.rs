@@ -50,9 +50,7 @@ impl Memory for Desk<'_> {
                 // Deleted since the plan was made.
                 return Err(Forgotten::Changed(format!("UserInvite {name}")));
             };
-            // What could not be written before is written first, whatever stands there: else a mail would be the try, and its
-            // outcome what cannot be stored.
-            if !remembers(object, memory, emails) || self.objects.left_behind.doubts(name) {
+            if !remembers(object, memory, emails) {
                 first.push((name.clone(), self.so_far(object, memory)));
             }
             if !is_finalized(object) {
@@ -61,6 +59,8 @@ impl Memory for Desk<'_> {
         }
         // In this order: a finalizer without a status means that the status was lost.
         self.objects.put_invites(first).await?;
+        // Else a mail would be the try, and its outcome what cannot be stored.
+        self.objects.prove(concerned.keys().cloned().collect()).await?;
         self.objects.add_finalizers(unfinalized).await
     }
 

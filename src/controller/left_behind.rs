@@ -26,6 +26,8 @@ pub struct LeftBehind {
     begun: Option<Instant>,
     /// Namespaces where an error was long in coming. All that is there waits.
     slow: BTreeMap<String, Slow>,
+    /// Written in this pass.
+    proven: BTreeSet<String>,
     /// What somebody asks for a pass by, until it is answered.
     asked: Option<String>,
     /// Written since, and not refused after that.
@@ -52,6 +54,7 @@ impl LeftBehind {
         let at_once = asked.is_some() && asked != self.asked.as_ref();
         self.asked = asked.cloned();
         self.begun = Some(now);
+        self.proven.clear();
         if at_once {
             self.slow.values_mut().for_each(|slow| slow.until = now);
         }
@@ -80,6 +83,7 @@ impl LeftBehind {
     pub fn written(&mut self, name: &str) {
         self.struck.remove(name);
         self.slow.remove(namespace(name));
+        self.proven.insert(name.to_owned());
         if self.known.contains_key(name) {
             self.written.insert(name.to_owned());
         }
@@ -122,9 +126,10 @@ impl LeftBehind {
         self.slow.contains_key(namespace(name))
     }
 
-    /// It could not be written before, and nothing shows yet that it can be now.
-    pub fn doubts(&self, name: &str) -> bool {
-        self.known.contains_key(name) && !self.written.contains(name)
+    /// It could not be written before, or was edited since it was, and nothing has shown in this pass that it can be now.
+    pub fn doubts(&self, name: &str, invite: &UserInvite) -> bool {
+        let observed = invite.status.as_ref().and_then(|status| status.observed_generation);
+        (self.known.contains_key(name) || observed != invite.metadata.generation) && !self.proven.contains(name)
     }
 
     /// Not to be tried in this pass.
