@@ -8,7 +8,7 @@
 use label_studio_harness::{ControlPlane, OperatorProcess, eventually};
 use label_studio_simulator::{Options, Simulator};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Long enough for a slow machine that runs other tests beside this one.
@@ -72,6 +72,17 @@ impl Stage {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &values).await.unwrap();
         (stage, teams)
+    }
+
+    /// One of several for one operator, which watches all namespaces of this control plane: the first of them that starts it
+    /// has it. Their servers must differ in the id of their organization.
+    pub async fn one_of_many(plane: &'static ControlPlane, kubeconfig: &Path, options: Options) -> Self {
+        let namespace = plane.namespace("stage").await.unwrap();
+        let simulator = Simulator::start(options).await.unwrap();
+        // What is empty is all.
+        let watched = vec![String::new()];
+        let kubeconfig = kubeconfig.to_owned();
+        Self { plane, namespace, watched, invite_only: Vec::new(), simulator, kubeconfig, operator: None }
     }
 
     /// The operator's right where the stage is, as its admin may delete it: its name, and how to bring it back.

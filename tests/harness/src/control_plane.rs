@@ -1,6 +1,6 @@
 //! A real Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager. RBAC is on; there are no nodes.
 
-use crate::{Helm, Kubectl, Process, RunFolder, Tool, checkout, free_port, random_word};
+use crate::{Helm, Kubectl, Process, Request, RunFolder, Tool, audit, checkout, free_port, random_word};
 use anyhow::Context as _;
 use base64::Engine as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -95,7 +95,8 @@ impl ControlPlane {
             .arg("--service-account-signing-key-file")
             .arg(folder.file("sa.key"))
             .arg("--token-auth-file")
-            .arg(folder.file("tokens.csv"));
+            .arg(folder.file("tokens.csv"))
+            .args(audit::arguments(folder.path())?);
         let api_server = folder.start_logged("kube-apiserver", &api_server_command)?;
 
         // It signs its own certificate, which is the only authority to trust. The key is written after it.
@@ -218,6 +219,12 @@ impl ControlPlane {
         let path = self.folder.file(format!("{name}-{namespace}.kubeconfig"));
         write_kubeconfig(&path, &self.url, &certificate(&self.folder), &token, namespace)?;
         Ok(path)
+    }
+
+    /// What the operator of [`ControlPlane::operator_kubeconfig`] in `namespace` asked of the API server so far, whatever the
+    /// answer. Some tests take rights away on purpose, so it is for each to say what it makes of a refusal.
+    pub fn requests_of_operator(&self, namespace: &str) -> anyhow::Result<Vec<Request>> {
+        audit::requests_of(self.folder(), &format!("system:serviceaccount:{namespace}:label-studio-operator"))
     }
 
     /// The same rights over another way to the API server.

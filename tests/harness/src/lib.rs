@@ -1,6 +1,7 @@
 //! Starts the real parts that tests and the demo stand on, and leaves nothing behind.
 //!
-//! * [`ControlPlane`]: etcd, kube-apiserver and kube-controller-manager, with RBAC on, built from pinned sources.
+//! * [`ControlPlane`]: etcd, kube-apiserver and kube-controller-manager, with RBAC on, built from pinned sources. It knows
+//!   what each operator asked of it ([`Request`]).
 //! * [`OpenSourceLabelStudio`]: the real open-source server.
 //! * [`OperatorProcess`]: our own binary, run as a process, with exactly the rights that the chart grants.
 //! * [`Relay`]: a way to one of them that can be cut.
@@ -13,6 +14,7 @@
 //! Mind that each `#[tokio::test]` has a runtime of its own: a `kube::Client` must not outlive the test that made it,
 //! so [`ControlPlane::admin`] makes a fresh one on each call. Everything here works from any runtime.
 
+mod audit;
 mod control_plane;
 mod label_studio;
 mod operator_process;
@@ -22,6 +24,7 @@ mod run_folder;
 mod tls_front;
 mod tool;
 
+pub use audit::{ObjectRequest, Request};
 pub use control_plane::ControlPlane;
 pub use label_studio::OpenSourceLabelStudio;
 pub use operator_process::{Ended, OperatorProcess};
