@@ -36,6 +36,36 @@ async fn kubectl_and_helm_answer() {
 }
 
 #[tokio::test]
+async fn what_an_operator_asked_is_known_whether_it_was_allowed_or_not() {
+    let control_plane = ControlPlane::shared().await;
+    control_plane.install_crds().await.unwrap();
+    let home = control_plane.namespace("asks").await.unwrap();
+    let other = control_plane.namespace("other").await.unwrap();
+    assert!(control_plane.requests_of_operator(&home).unwrap().is_empty());
+    let operator = control_plane.kubectl().with_kubeconfig(control_plane.operator_kubeconfig(&home).await.unwrap());
+    let look = ["get", "userinvites", "--request-timeout=10s"];
+    eventually("the right at home", Duration::from_secs(30), async || Ok(Some(operator.answer(&look).await?)))
+        .await
+        .unwrap();
+    let refused = operator.run(&[&look[..], &["--namespace", &other]].concat(), "").await.unwrap();
+    assert!(refused.stderr.contains("Forbidden"), "{refused:?}");
+    let verdict = async |namespace: &str| {
+        let of = eventually("a line of the log", Duration::from_secs(30), async || {
+            let requests = control_plane.requests_of_operator(&home)?;
+            let about = |request: &&label_studio_harness::Request| {
+                request.object.as_ref().is_some_and(|o| o.resource == "userinvites" && o.namespace == namespace)
+            };
+            Ok(requests.iter().rfind(about).cloned())
+        });
+        let request = of.await.unwrap();
+        (request.verb, request.code, request.is_forbidden)
+    };
+    assert_eq!(verdict(&home).await, ("list".to_owned(), 200, false));
+    assert_eq!(verdict(&other).await, ("list".to_owned(), 403, true));
+    assert!(control_plane.requests_of_operator(&other).unwrap().is_empty(), "nobody was installed there");
+}
+
+#[tokio::test]
 async fn the_api_server_comes_back_with_what_it_held() {
     let control_plane = ControlPlane::start().await.unwrap();
     let name = control_plane.namespace("kept").await.unwrap();
