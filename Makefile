@@ -24,8 +24,9 @@ bench: ## the scale runs and their table
 fmt: ## formats the code
 	cargo fmt --all
 
-generate: ## crds/ from src/resources/
+generate: ## crds/, and the chart's copy of it, from src/resources/
 	cargo run --quiet --bin label-studio-operator -- crds --output crds
+	cp crds/*.yaml charts/label-studio-operator/files/crds/
 
 clean-cache: ## forgets the control plane and Label Studio that were built outside the checkout
 	@scripts/clean-cache

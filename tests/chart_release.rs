@@ -140,8 +140,7 @@ async fn kinds_applied_by_hand_are_taken_over_when_told_to(
 /// The same chart before there was a field `suspend`.
 fn chart_of_yesterday(folder: &RunFolder) -> String {
     let copy = folder.file("yesterday").to_str().unwrap().to_owned();
-    // -L: the CRDs are symbolic links.
-    let copied = std::process::Command::new("cp").args(["-RL", &chart(), &copy]).status().unwrap();
+    let copied = std::process::Command::new("cp").args(["-R", &chart(), &copy]).status().unwrap();
     assert!(copied.success());
     let crd = Path::new(&copy).join("files/crds/organizations.labelstudio.rs.yaml");
     let text = std::fs::read_to_string(&crd).unwrap();
