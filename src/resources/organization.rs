@@ -126,8 +126,10 @@ pub struct Credentials {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct SecretKeyRef {
+    /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// The key of it that holds the token.
     #[serde(default = "token_key")]
     #[schemars(length(min = 1, max = 253), extend("default" = "token"))]
     pub key: String,
@@ -149,8 +151,10 @@ pub struct Bootstrap {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct PasswordKeyRef {
+    /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// The key of it that holds the password.
     #[serde(default = "password_key")]
     #[schemars(length(min = 1, max = 253), extend("default" = "password"))]
     pub key: String,
@@ -173,12 +177,15 @@ pub struct Tls {
 #[x_kube(validation = Rule::new("has(self.configMapName) != has(self.secretName)").message(
     "name either configMapName or secretName"))]
 pub struct KeyRef {
+    /// Name of the ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub config_map_name: Option<String>,
+    /// Name of the Secret, instead of a ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
+    /// The key that holds the certificates.
     #[serde(default = "ca_key")]
     #[schemars(length(min = 1, max = 253), extend("default" = "ca.crt"))]
     pub key: String,
@@ -232,7 +239,9 @@ pub struct Signup {
 /// A workload in the same namespace that runs Label Studio.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct SignupWorkload {
+    /// What it is.
     pub kind: WorkloadKind,
+    /// Name of the workload.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// The container whose environment Label Studio reads.
@@ -280,9 +289,11 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
+    /// So many requests in each second, in the long run.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000), extend("default" = 10))]
     pub requests_per_second: i32,
+    /// So many at once after a while without any.
     #[serde(default = "five")]
     #[schemars(range(min = 1, max = 1000), extend("default" = 5))]
     pub burst: i32,

@@ -16,6 +16,8 @@ pub struct OrganizationStatus {
     /// The generation whose outcome this status tells; -1 before the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// `Ready`, `Authenticated`, `MembersSynced`, `SignupRestricted`, `InviteLinkPublished`, and `Reconciling` or `Stalled` while
+    /// true. Each reason is explained in docs/conditions.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
@@ -28,6 +30,7 @@ pub struct OrganizationStatus {
     /// The organization that everything remembered here is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Title of the organization, as the server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Address of the organization's Owner, where the server tells it.
@@ -36,14 +39,17 @@ pub struct OrganizationStatus {
     /// Seats of the licence, where the server tells them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seats: Option<Seats>,
+    /// Members by where they stand, whoever manages them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<MemberCounts>,
     /// The first of the members whom no UserInvite claims, by address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub unmanaged: Vec<UnmanagedMember>,
+    /// What is left to do, and what is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
+    /// How far a pass has come that takes long; only while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// The mark of a mail that may be on its way: written before the mail, cleared when its outcome is recorded.
@@ -78,9 +84,11 @@ pub struct OrganizationStatus {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
+    /// Id of the organization on its server.
     pub organization_id: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
+    /// `Enterprise` or `Community`.
     pub edition: String,
     /// Where it was found; no part of the identity.
     pub url: String,
@@ -112,6 +120,7 @@ pub struct LockedWorkload {
 /// Of the whole server, as its licence counts.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Seats {
+    /// Seats that are taken.
     pub used: i64,
     /// Left out: the licence names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,9 +129,13 @@ pub struct Seats {
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct MemberCounts {
+    /// Members with access.
     pub active: i32,
+    /// Signed up by the link; they have no role yet.
     pub pending: i32,
+    /// Invited; they have not accepted yet.
     pub invited: i32,
+    /// Members without access, who take no seat.
     pub deactivated: i32,
     /// Members whom no UserInvite claims.
     pub unmanaged: i32,
@@ -130,7 +143,9 @@ pub struct MemberCounts {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct UnmanagedMember {
+    /// Address of the member.
     pub email: String,
+    /// The role on the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }
@@ -142,8 +157,11 @@ pub struct PlanStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 51))]
     pub steps: Vec<String>,
+    /// How many steps are left to do.
     pub step_count: i32,
+    /// How many people are held.
     pub held_count: i32,
+    /// The same by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldSummary>,
 }
@@ -151,6 +169,7 @@ pub struct PlanStatus {
 /// Everything that is held for one reason.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct HeldSummary {
+    /// One of the words in docs/people.md.
     pub reason: String,
     /// What `labelstudio.rs/approve` must name, where the reason can be overruled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +177,7 @@ pub struct HeldSummary {
     /// Since when all of it is held, where it can be overruled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// How many people.
     pub count: i32,
     /// At most ten.
     #[schemars(length(max = 10))]
@@ -166,13 +186,16 @@ pub struct HeldSummary {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Progress {
+    /// Steps that are done.
     pub done: i32,
+    /// All steps of the pass.
     pub total: i32,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InFlight {
+    /// Tells this mark from any other.
     pub id: String,
     pub started_at: Time,
     /// Folded addresses of one request, at most 50, and of those before it whose outcome is not stored yet.
@@ -189,6 +212,7 @@ pub struct InFlight {
 /// The people of one deleted UserInvite.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Departure {
+    /// Whom it still has to deal with, as the UserInvite knew them.
     pub users: Vec<Person>,
     pub policy: DeletionPolicy,
     /// Name of the UserInvite.
@@ -202,11 +226,13 @@ pub struct RemovalBucket {
     pub hour: Time,
     /// People with access when the first removal of that hour was reserved.
     pub base: i32,
+    /// People who lost access or rank in that hour, or were about to.
     pub count: i32,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Approval {
+    /// What the annotation `labelstudio.rs/approve` named.
     pub digest: String,
     pub at: Time,
     /// A short hash of each step that was approved and is not done yet.

@@ -85,6 +85,7 @@ pub(super) const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct OrganizationRef {
+    /// Name of the Organization.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Where the Organization is. Left out: in the same namespace. Another namespace needs a grant of that Organization.
@@ -167,12 +168,14 @@ pub struct UserInviteStatus {
     /// The generation whose outcome this status tells; -1 before the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// `Ready`, `Accepted`, and `Reconciling` or `Stalled` while true. Each reason is explained in docs/conditions.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
     /// Where the memory in `users` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// How many addresses stand where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<InviteCounts>,
     /// One entry per address, sorted.
@@ -187,9 +190,13 @@ pub struct UserInviteStatus {
 /// Numbers for the printer columns.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct InviteCounts {
+    /// Addresses in the manifest.
     pub total: i32,
+    /// Members with the role that is asked for.
     pub active: i32,
+    /// Invited, or about to be; they have not accepted yet.
     pub invited: i32,
+    /// Wanted, but not done.
     pub held: i32,
 }
 
