@@ -28,7 +28,7 @@ pub use audit::{ObjectRequest, Request};
 pub use control_plane::ControlPlane;
 pub use label_studio::OpenSourceLabelStudio;
 pub use operator_process::{Ended, OperatorProcess};
-pub use parts::{control_plane_folder, label_studio_folder};
+pub use parts::{control_plane_folder, gitops_kinds_folder, label_studio_folder};
 pub use relay::Relay;
 pub use run_folder::{Process, RunFolder};
 pub use tls_front::{Authority, Identity, TlsFront};

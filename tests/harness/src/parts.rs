@@ -19,6 +19,12 @@ pub async fn label_studio_folder() -> anyhow::Result<PathBuf> {
     FOLDER.get_or_try_init(|| run("label-studio")).await.cloned()
 }
 
+/// The folder with the definitions of Argo CD's and Flux's kinds; downloads what is missing.
+pub async fn gitops_kinds_folder() -> anyhow::Result<PathBuf> {
+    static FOLDER: OnceCell<PathBuf> = OnceCell::const_new();
+    FOLDER.get_or_try_init(|| run("gitops-kinds")).await.cloned()
+}
+
 async fn run(script: &str) -> anyhow::Result<PathBuf> {
     let folder = RunFolder::new("scripts")?;
     let answer = folder.file("answer");
