@@ -1,10 +1,12 @@
-//! What the pages tell people to write is what the API server takes, field by field: a field that is renamed breaks the page.
+//! What the pages tell people to write is what the API server takes, field by field: a field that is renamed breaks the page. What they
+//! lead to is there.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
 use label_studio_harness::{ControlPlane, checkout};
 use label_studio_operator::resources::{Organization, UserInvite};
 use serde_json::Value;
+use std::path::Path;
 
 /// README and every page in `docs/`, by name.
 fn pages() -> Vec<(String, String)> {
@@ -76,4 +78,53 @@ async fn every_manifest_in_the_pages_is_taken_as_it_stands() {
         }
     }
     assert!(ours >= 9 && others == 1, "{ours} blocks of ours and {others} others were found");
+}
+
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+/// The targets of the links of a page, outside of blocks.
+fn links(page: &str) -> Vec<String> {
+    let mut inside = false;
+    let prose = page.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    });
+    let prose = prose.collect::<Vec<_>>().join("\n");
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target.to_owned()).filter(|target| !target.contains("://")).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere_and_every_page_stands_in_the_index() {
+    let more = ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md", "benches/README.md"];
+    let more = more.map(|page| {
+        let path = checkout().join(page);
+        (path.display().to_string(), std::fs::read_to_string(path).unwrap())
+    });
+    let mut followed = 0;
+    for (page, text) in pages().into_iter().chain(more) {
+        for link in links(&text) {
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let at = if file.is_empty() { page.clone().into() } else { Path::new(&page).parent().unwrap().join(file) };
+            assert!(at.exists(), "{page} leads to {link}, which is not there");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&at).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == heading), "{page} leads to {link}: no such heading");
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 40, "only {followed} links were found");
+
+    let index = links(&std::fs::read_to_string(checkout().join("docs/README.md")).unwrap());
+    for entry in std::fs::read_dir(checkout().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || index.contains(&name), "docs/README.md has no line for {name}");
+    }
 }
