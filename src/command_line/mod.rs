@@ -1,6 +1,7 @@
 //! The command line: one file per command. Knows clap, never HTTP.
 
 mod crds;
+mod probe;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,8 @@ enum Command {
     ///
     /// Example: label-studio-operator crds | kubectl apply --server-side -f -
     Crds(crds::Arguments),
+    /// Ask a page of a running operator: what it says and 0 if all is well, else why not and 1. `helm test` does this.
+    Probe(probe::Arguments),
 }
 
 /// Parses the process's arguments, runs the command and says with which code to end. A usage error is 1, since 2
@@ -37,6 +40,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(*arguments),
         Command::Crds(arguments) => crds::crds(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

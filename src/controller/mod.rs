@@ -18,6 +18,7 @@ mod left_behind;
 mod link_secret;
 mod metrics;
 mod objects;
+mod probe;
 mod publish;
 mod readable;
 mod reconcile;
@@ -37,6 +38,7 @@ use crate::label_studio::{Paces, Timeouts, Traffic};
 
 pub use lead::{Ended, run};
 pub use lease::Terms;
+pub use probe::{Unwell, probe};
 
 use std::net::SocketAddr;
 use std::time::Duration;

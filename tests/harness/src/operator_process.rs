@@ -57,6 +57,13 @@ impl OperatorProcess {
         self.process.wait_for_line(from, within, |line| line.contains(text)).await
     }
 
+    /// Where it serves its pages: `Health` or `Figures`. It was started with an address for them.
+    pub async fn address_of(&self, pages: &str, within: Duration) -> anyhow::Result<String> {
+        let line = self.wait_for_line(&format!("pages={pages}"), within).await?;
+        let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
+        address.map(str::to_owned).with_context(|| format!("no address in {line:?}"))
+    }
+
     /// Every line so far, of both streams.
     pub fn log(&self) -> Vec<String> {
         self.process.lines()
