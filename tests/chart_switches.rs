@@ -167,6 +167,21 @@ async fn a_dashboard_and_alerts_come_as_their_files_are() {
     assert!(!of(&objects, "PrometheusRule", "/spec/groups/0/rules").is_empty());
 }
 
+#[tokio::test]
+async fn either_monitor_keeps_the_namespace_that_a_figure_names() {
+    let plane = ControlPlane::shared().await;
+    install_monitoring_kinds(plane).await;
+    let own = plane.namespace("monitors").await.unwrap();
+    for (value, kind, endpoint) in [
+        ("serviceMonitor", "ServiceMonitor", "/spec/endpoints/0"),
+        ("podMonitor", "PodMonitor", "/spec/podMetricsEndpoints/0"),
+    ] {
+        let objects = rendered(plane, &own, NAME, &[&format!("metrics.{value}.enabled=true")]).await;
+        // Else Prometheus calls it exported_namespace, and every Organization is in the operator's own.
+        assert_eq!(of(&objects, kind, &format!("{endpoint}/honorLabels")), [json!(true)], "{kind}");
+    }
+}
+
 /// What the API server would hold after an installation. It checks each field; a warning is an error here.
 async fn rendered(plane: &ControlPlane, namespace: &str, release: &str, values: &[&str]) -> Vec<Value> {
     let chart = chart();
