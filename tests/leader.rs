@@ -44,13 +44,6 @@ impl Replica {
 /// Two replicas, of which the first leads.
 async fn replicas() -> (Stage, Replica, Replica) {
     let stage = Stage::set(Options { latency: Duration::from_millis(50), ..Options::default() }).await;
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tmp-lease"},
-        "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]});
-    stage.apply(&role).await;
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "tmp-lease"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tmp-lease"},
-        "subjects": [{"kind": "ServiceAccount", "name": "label-studio-operator", "namespace": stage.namespace}]});
-    stage.apply(&binding).await;
     let one = Replica::start(&stage).await;
     one.leads().await;
     let other = Replica::start(&stage).await;
@@ -64,13 +57,15 @@ async fn half_way() -> (Stage, Replica, Replica) {
     let (stage, one, other) = replicas().await;
     stage.apply(&stage.organization(json!({"rateLimit": {"requestsPerSecond": 4, "burst": 1}}))).await;
     let emails: Vec<String> = (0..200).map(|n| format!("p{n:03}@example.com")).collect();
-    for (n, chunk) in emails.chunks(10).enumerate() {
+    let invites = emails.chunks(10).enumerate().map(|(n, chunk)| {
         let emails: Vec<&str> = chunk.iter().map(String::as_str).collect();
         let mut invite = Stage::invite(&emails[0][..4], "Annotator", &emails);
         // A request for each list, so that there is a middle.
         invite["spec"]["projects"] = json!([n + 1]);
-        stage.apply(&invite).await;
-    }
+        invite
+    });
+    // All at once: on a busy machine twenty calls take longer than the mails.
+    stage.apply(&json!({"apiVersion": "v1", "kind": "List", "items": invites.collect::<Vec<_>>()})).await;
     stage.until("some of the mails", async || stage.simulator.mails().len() > 30).await;
     assert!(stage.simulator.mails().len() < 200, "it is still in the middle");
     (stage, one, other)
@@ -98,8 +93,13 @@ async fn a_leader_that_is_killed_is_followed_by_the_other_which_sends_the_rest()
     let killed = Instant::now();
     assert!(other.label_studio.first_sent().is_none(), "who stands by asks Label Studio nothing");
     other.leads().await;
-    stage.until("its first request", async || other.label_studio.first_sent().is_some()).await;
-    println!("acted {:.1} s after the leader was killed", killed.elapsed().as_secs_f64());
+    // What was under way when the leader was killed has arrived long since.
+    let written = stage.simulator.journal().writes().len();
+    stage.until("its first write", async || stage.simulator.journal().writes().len() > written).await;
+    let took = killed.elapsed();
+    println!("wrote {:.1} s after the leader was killed", took.as_secs_f64());
+    // A promise of ours, and no matter of how fast the machine is: most of it is the time of the Lease.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     everybody_has_one_mail(&stage).await;
     assert_eq!(lease(&stage).await["spec"]["leaseTransitions"], 1);
 }
@@ -110,9 +110,11 @@ async fn a_leader_that_is_stopped_hands_over_at_once() {
     let ended = one.operator.terminate().await.unwrap();
     assert!(ended.status.success(), "{}", ended.status);
     let from = Instant::now();
-    // Far sooner than the Lease would have ended: it was given back.
     other.leads().await;
-    println!("led {:.1} s after the other had ended", from.elapsed().as_secs_f64());
+    let took = from.elapsed();
+    println!("led {:.1} s after the other had ended", took.as_secs_f64());
+    // The Lease would have ended after twelve: it was given back.
+    assert!(took < Duration::from_secs(6), "{took:?}");
     let holder = lease(&stage).await["spec"]["holderIdentity"].clone();
     assert!(one.operator.log().iter().any(|line| line.contains("the Lease is given back")));
     assert!(holder.is_string(), "{holder}");

@@ -13,14 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const ADDRESSES: [(&str, &str); 2] =
     [("LABEL_STUDIO_OPERATOR_HEALTH_ADDRESS", "127.0.0.1:0"), ("LABEL_STUDIO_OPERATOR_METRICS_ADDRESS", "127.0.0.1:0")];
 
-/// Where it serves these pages.
-async fn address(operator: &OperatorProcess, pages: &str) -> String {
-    let line = operator.wait_for_line(&format!("pages={pages}"), SOON).await.unwrap();
-    line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
-}
-
 async fn page(operator: &OperatorProcess, pages: &str, path: &str) -> (u16, String) {
-    let url = format!("http://{}{path}", address(operator, pages).await);
+    let url = format!("http://{}{path}", operator.address_of(pages, SOON).await.unwrap());
     let answer = reqwest::get(url).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
@@ -127,29 +121,37 @@ async fn it_is_alive_at_once_and_ready_when_the_kinds_are_there_as_this_version_
         })
         .await;
     assert_eq!(readyz().await.0, 503);
-    // The definitions of an older version, which lack something that is remembered.
-    let crds = checkout().join("crds");
-    let old: Vec<String> = std::fs::read_dir(&crds)
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap().replace("  inFlight:", "  inFlightOnce:"))
-        .collect();
-    stage.kubectl(&["apply", "--server-side", "-f", "-"], &old.join("\n---\n")).await;
+    let address = operator.address_of("Health", SOON).await.unwrap();
+    let url = format!("http://{address}/readyz");
+    let (status, said) = probed(&url);
+    assert_eq!(status, Some(1));
+    assert!(said.starts_with(&format!("error: {url} answers 503 Service Unavailable: the API server")), "{said}");
+    assert!(said.contains("Organization is not served"), "{said}");
+    stage.kubectl(&["apply", "--server-side", "-f", "-"], &older_definitions()).await;
     stage.until("the field named", async || readyz().await.1.contains("Organization lacks status.inFlight;")).await;
     assert_eq!(readyz().await.0, 503);
     plane.install_crds().await.unwrap();
     stage.until("ready", async || readyz().await == (200, "ready\n".to_owned())).await;
+    assert_eq!(probed(&url), (Some(0), "ready\n".to_owned()));
+}
+
+/// The definitions of an older version, which lack something that is remembered.
+fn older_definitions() -> String {
+    let files = std::fs::read_dir(checkout().join("crds")).unwrap();
+    let old = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    old.map(|text| text.replace("  inFlight:", "  inFlightOnce:")).collect::<Vec<_>>().join("\n---\n")
+}
+
+/// What `label-studio-operator probe` ends with, and says on either stream.
+fn probed(url: &str) -> (Option<i32>, String) {
+    let binary = env!("CARGO_BIN_EXE_label-studio-operator");
+    let answer = std::process::Command::new(binary).args(["probe", url]).output().unwrap();
+    (answer.status.code(), String::from_utf8([answer.stdout, answer.stderr].concat()).unwrap())
 }
 
 #[tokio::test]
 async fn whoever_stands_by_is_ready_and_says_so() {
     let mut stage = Stage::set(Options::default()).await;
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tmp-lease"},
-        "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]});
-    stage.apply(&role).await;
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "tmp-lease"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tmp-lease"},
-        "subjects": [{"kind": "ServiceAccount", "name": "label-studio-operator", "namespace": stage.namespace}]});
-    stage.apply(&binding).await;
     let elect = [ADDRESSES.as_slice(), &[("LABEL_STUDIO_OPERATOR_LEADER_ELECT", "true")]].concat();
     stage.start_operator_with(&elect);
     let leader = stage.operator.take().unwrap();
@@ -160,4 +162,49 @@ async fn whoever_stands_by_is_ready_and_says_so() {
     stage.until("standing by", async || readyz().await == standing_by).await;
     assert!(page(stage.operator(), "Figures", "/metrics").await.1.contains("label_studio_operator_leader 0"));
     assert!(page(&leader, "Figures", "/metrics").await.1.contains("label_studio_operator_leader 1"));
+}
+
+#[tokio::test]
+async fn whoever_could_not_lead_is_not_ready_to_follow() {
+    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+    let mut stage = Stage::set_on(plane, Options::default(), &[]).await;
+    plane.install_crds().await.unwrap();
+    let elect = [ADDRESSES.as_slice(), &[("LABEL_STUDIO_OPERATOR_LEADER_ELECT", "true")]].concat();
+    stage.start_operator_with(&elect);
+    let leader = stage.operator.take().unwrap();
+    leader.wait_for_line("this replica leads", SOON).await.unwrap();
+    // As when a new version comes with its definitions left behind.
+    stage.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &older_definitions()).await;
+    let published = ["get", "--raw", "/openapi/v3/apis/labelstudio.rs/v1alpha1"];
+    stage.until("them published", async || stage.kubectl(&published, "").await.contains("inFlightOnce")).await;
+    stage.start_operator_with(&elect);
+    let readyz = async || page(stage.operator(), "Health", "/readyz").await;
+    stage.until("the field named", async || readyz().await.1.contains("Organization lacks status.inFlight;")).await;
+    assert_eq!(readyz().await.0, 503);
+    assert!(leader.terminate().await.unwrap().status.success());
+    let lease = stage.get("lease/label-studio-operator").await;
+    assert!(lease["spec"]["holderIdentity"].is_null(), "it took what it could do nothing with: {lease}");
+    let crds = checkout().join("crds");
+    stage.kubectl(&["apply", "--server-side", "-f", crds.to_str().unwrap()], "").await;
+    stage.operator().wait_for_line("this replica leads", SOON).await.unwrap();
+    stage.until("ready", async || readyz().await == (200, "ready\n".to_owned())).await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_listed_is_named_and_keeps_nobody_from_being_ready() {
+    let (mut stage, [team, _]) = Stage::set_teams(Options::default(), "watch.inviteNamespaces").await;
+    let home = stage.namespace.clone();
+    let (name, binding) = stage.at(&team).binding().await;
+    stage.delete(&format!("rolebinding/{name}")).await;
+    stage.at(&home);
+    stage.start_operator_with(&ADDRESSES);
+    let readyz = async || page(stage.operator(), "Health", "/readyz").await;
+    let named = format!("namespace {team:?}: cannot be listed, it does not exist or the right is missing\nready\n");
+    stage.until("the namespace named", async || readyz().await == (200, named.clone())).await;
+    let left_out = async || page(stage.operator(), "Figures", "/metrics").await.1;
+    assert!(left_out().await.contains("label_studio_operator_namespaces_left_out 1\n"));
+    let back = ["--namespace", &team, "apply", "-f", "-"];
+    stage.plane.kubectl().run(&back, &binding.to_string()).await.unwrap().ok().unwrap();
+    stage.until("ready", async || readyz().await == (200, "ready\n".to_owned())).await;
+    assert!(left_out().await.contains("label_studio_operator_namespaces_left_out 0\n"));
 }

@@ -46,11 +46,17 @@ pub async fn run(config: kube::Config, settings: Settings, mut stop: channel::Re
         return Ok(());
     };
     let fence = Fence::closed();
-    let candidate = Candidate::new(kube::Client::try_from(config.clone())?, terms, fence.clone());
+    let kube = kube::Client::try_from(config.clone())?;
+    let candidate = Candidate::new(kube.clone(), terms, fence.clone());
+    // Whoever could not work is not ready to follow and does not take the Lease: in a roll-out it must not replace one that can.
+    let turn = async {
+        until_kinds_are_there(&kube, &station).await;
+        candidate.acquire(&station).await
+    };
     let held = tokio::select! {
         biased;
         () = stopped(&mut stop) => return Ok(()),
-        held = candidate.acquire(&station) => held,
+        held = turn => held,
     };
     let (tell, end) = channel::channel(false);
     // Lists both kinds afresh: whoever led before has written to them until a moment ago.
@@ -96,6 +102,7 @@ async fn lead(
     station: Arc<Station>,
     mut stop: channel::Receiver<bool>,
 ) -> bool {
+    // Looked at anew: a replica may have stood by for weeks.
     tokio::select! {
         biased;
         () = stopped(&mut stop) => return true,
