@@ -88,11 +88,11 @@ impl Gauges {
         let set = |figure: &Figure, more: &[(&'static str, &str)], value: i64| {
             figure.get_or_create(&labels(&key, more)).set(value);
         };
+        set(&self.out_of_sync, &[], out_of_sync(organization, now));
         let Some(told) = &organization.status else { return };
         for Condition { type_, status, reason, .. } in &told.conditions {
             set(&self.conditions, &[("type", type_), ("status", status), ("reason", reason)], 1);
         }
-        set(&self.out_of_sync, &[], out_of_sync(&told.conditions, now));
         if let Some(members) = &told.members {
             let states = [
                 ("active", members.active),
@@ -159,13 +159,52 @@ fn labels(key: &OrganizationKey, more: &[(&'static str, &str)]) -> Labels {
     Labels(place.into_iter().chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect())
 }
 
-/// Since the oldest of the conditions changed that are not as they should be.
-fn out_of_sync(conditions: &[Condition], now: Timestamp) -> i64 {
+/// Since the oldest of the conditions changed that are not as they should be; where nobody has looked yet, since it was made.
+fn out_of_sync(organization: &Organization, now: Timestamp) -> i64 {
+    let conditions = organization.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let wrong = conditions.iter().filter(|c| matches!(&*c.type_, "Ready" | "MembersSynced") && c.status != "True");
-    let since = wrong.map(|condition| condition.last_transition_time.0).min();
+    let mut since = wrong.map(|condition| condition.last_transition_time.0).min();
+    if conditions.iter().all(|condition| condition.type_ != "Ready") {
+        since = organization.metadata.creation_timestamp.as_ref().map(|created| created.0);
+    }
     since.map_or(0, |since| (now.as_second() - since.as_second()).max(1))
 }
 
 fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn organization(status: &Value) -> Organization {
+        serde_json::from_value(json!({
+            "apiVersion": "labelstudio.rs/v1alpha1", "kind": "Organization",
+            "metadata": {"name": "acme", "namespace": "default", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"url": "https://example.com", "credentials": {"secretRef": {"name": "token"}}}, "status": status
+        }))
+        .unwrap()
+    }
+
+    fn condition(kind: &str, status: &str) -> Value {
+        json!({
+            "type": kind, "status": status, "reason": "Some", "message": "", "lastTransitionTime": "2026-01-01T00:00:40Z"
+        })
+    }
+
+    #[test]
+    fn an_organization_that_nobody_has_looked_at_is_out_of_sync_since_it_was_made() {
+        let now = "2026-01-01T00:01:00Z".parse().unwrap();
+        let seconds = |status: Value| out_of_sync(&organization(&status), now);
+        // As the definition makes it, and as an API server has it that knows no default.
+        assert_eq!(seconds(json!({"observedGeneration": -1})), 60);
+        assert_eq!(seconds(Value::Null), 60);
+        assert_eq!(seconds(json!({"conditions": [condition("Ready", "False")]})), 20);
+        let synced = condition("MembersSynced", "True");
+        assert_eq!(seconds(json!({"conditions": [condition("Ready", "True"), synced]})), 0);
+        let synced = condition("MembersSynced", "False");
+        assert_eq!(seconds(json!({"conditions": [condition("Ready", "True"), synced]})), 20);
+    }
 }
