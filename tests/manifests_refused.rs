@@ -76,6 +76,16 @@ fn refused_about_people() -> Vec<(Value, &'static str, Vec<&'static str>)> {
         (with(i(), "/spec/projects", json!([0])), "no id", vec!["spec.projects[0]", "1"]),
         (with(i(), "/spec/projects", json!(["alpha"])), "a title", vec!["spec.projects[0]", "integer"]),
         (with(i(), "/spec/organizationRef/namespace", json!("")), "no name", vec!["spec.organizationRef.namespace"]),
+        (
+            with(i(), "/spec/organizationRef/namespace", json!("a.b")),
+            "no namespace",
+            vec!["organizationRef.namespace", "a.b"],
+        ),
+        (
+            with(i(), "/spec/organizationRef/name", json!("ann@example.com")),
+            "an address instead of a name",
+            vec!["spec.organizationRef.name", "ann@example.com"],
+        ),
     ]
 }
 

@@ -60,20 +60,30 @@ async fn every_metric_stands_in_the_documentation_with_its_labels_and_names_nobo
     stage.apply(&stage.organization(json!({"mode": "Observe"}))).await;
     stage.apply(&Stage::invite("later", "Annotator", &["grace@example.com"])).await;
     stage.ready("userinvite/later", "False", "ObserveOnly").await;
+    let mut astray = Stage::invite("astray", "Annotator", &["alan@example.com"]);
+    astray["spec"]["organizationRef"] = json!({"name": "alan.at.example", "namespace": "invented"});
+    stage.apply(&astray).await;
+    stage.ready("userinvite/astray", "False", "OrganizationNotFound").await;
     let (status, text) = page(stage.operator(), "Figures", "/metrics").await;
     assert_eq!(status, 200);
     assert_eq!(metrics(&text), documented());
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends like this");
     let url = stage.simulator.url();
-    for secret in
-        ["ada@", "operator@example", url.trim_start_matches("http://"), &*stage.simulator.personal_access_token()]
-    {
+    for secret in [
+        "ada@",
+        "operator@example",
+        "alan",
+        "invented",
+        url.trim_start_matches("http://"),
+        &*stage.simulator.personal_access_token(),
+    ] {
         assert!(!text.contains(secret), "{secret} stands on the page");
     }
     for expected in [
         r#"members{namespace="NS",organization="acme",state="invited"} 1"#,
         r#"held{namespace="NS",organization="acme",reason="Self"} 1"#,
         r#"user_invites{namespace="NS",organization="acme",ready="False",reason="Self"} 1"#,
+        r#"user_invites{namespace="NS",organization="",ready="False",reason="OrganizationNotFound"} 1"#,
         r#"seats{namespace="NS",organization="acme",kind="limit"} 50"#,
         r#"api_request_duration_seconds_count{operation="POST /api/invite/send-email",answer="ok"} 1"#,
         r#"steps_left{namespace="NS",organization="acme",kind="invite"} 1"#,

@@ -6,16 +6,18 @@ use super::Context;
 use super::figures::Known;
 use super::station::{Phase, Station};
 use super::task::OrganizationKey;
-use super::watch::key_of;
+use super::watch::{key_of, organization_of};
 use crate::resources::{Organization, UserInvite, seconds};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashSet;
 use std::fmt;
 
 const PREFIX: &str = "label_studio_operator";
@@ -75,11 +77,17 @@ impl Gauges {
     fn of(context: &Context) -> Self {
         let gauges = Self::default();
         let now = Timestamp::now();
-        for watched in &context.watched {
-            watched.organizations.state().iter().for_each(|organization| gauges.organization(organization, now));
-            watched.invites.state().iter().for_each(|invite| gauges.user_invite(invite));
+        let organizations: Vec<_> = context.watched.iter().flat_map(|watched| watched.organizations.state()).collect();
+        for organization in &organizations {
+            gauges.organization(organization, now);
         }
-        context.figures.known().iter().for_each(|(key, known)| gauges.known(key, known));
+        // Only who is there is a label: whom a UserInvite refers to anybody may make up, an address among it.
+        let there: HashSet<OrganizationKey> = organizations.iter().map(|organization| key_of(organization)).collect();
+        for watched in &context.watched {
+            watched.invites.state().iter().for_each(|invite| gauges.user_invite(invite, &there));
+        }
+        let known = context.figures.known();
+        known.iter().filter(|(key, _)| there.contains(key)).for_each(|(key, known)| gauges.known(key, known));
         gauges
     }
 
@@ -115,9 +123,10 @@ impl Gauges {
         set(&self.departures, &[], number(told.departures.iter().map(|departure| departure.users.len()).sum()));
     }
 
-    fn user_invite(&self, invite: &UserInvite) {
-        let namespace = invite.organization_namespace().to_owned();
-        let key = OrganizationKey { namespace, name: invite.spec.organization_ref.name.clone() };
+    fn user_invite(&self, invite: &UserInvite, there: &HashSet<OrganizationKey>) {
+        let key = organization_of(invite);
+        let nobody = OrganizationKey { namespace: invite.namespace().unwrap_or_default(), name: String::new() };
+        let key = if there.contains(&key) { key } else { nobody };
         let conditions = invite.status.iter().flat_map(|status| &status.conditions);
         let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
         let (status, reason) = ready.map_or(("Unknown", ""), |ready| (&*ready.status, &*ready.reason));

@@ -322,7 +322,7 @@ pub fn key_of(organization: &Organization) -> OrganizationKey {
 }
 
 /// The Organization that it refers to, whether or not there is one.
-fn organization_of(invite: &UserInvite) -> OrganizationKey {
+pub fn organization_of(invite: &UserInvite) -> OrganizationKey {
     let namespace = invite.organization_namespace().to_owned();
     OrganizationKey { namespace, name: invite.spec.organization_ref.name.clone() }
 }

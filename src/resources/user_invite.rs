@@ -83,14 +83,19 @@ pub struct UserInviteSpec {
 /// One `@`, no blanks or list separators inside, a dot in the domain; blanks around it are trimmed.
 pub(super) const EMAIL: &str = r#"^ *[^@\s,;<>"]+@[^@\s,;<>"]+\.[^@\s,;<>".]+ *$"#;
 
+/// What Kubernetes takes for the name of an object.
+const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// The same of a namespace.
+const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct OrganizationRef {
-    /// Name of the Organization.
-    #[schemars(length(min = 1, max = 253))]
+    /// The name of the Organization.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// Where the Organization is. Left out: in the same namespace. Another namespace needs a grant of that Organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAMESPACE))]
     pub namespace: Option<String>,
 }
 
