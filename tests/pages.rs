@@ -5,7 +5,7 @@
 mod stage;
 
 use label_studio_harness::{ControlPlane, OperatorProcess, checkout};
-use label_studio_simulator::Options;
+use label_studio_simulator::{Fault, FaultKind, Options};
 use serde_json::json;
 use stage::{SOON, Stage};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +86,7 @@ async fn every_metric_stands_in_the_documentation_with_its_labels_and_names_nobo
         r#"user_invites{namespace="NS",organization="",ready="False",reason="OrganizationNotFound"} 1"#,
         r#"seats{namespace="NS",organization="acme",kind="limit"} 50"#,
         r#"api_request_duration_seconds_count{operation="POST /api/invite/send-email",answer="ok"} 1"#,
+        r#"steps_total{namespace="NS",organization="acme",kind="invite",result="done"} 1"#,
         r#"steps_left{namespace="NS",organization="acme",kind="invite"} 1"#,
         "leader 1",
     ] {
@@ -114,6 +115,26 @@ async fn an_organization_that_is_gone_keeps_no_budget_for_whoever_still_refers_t
     stage.delete("organization/acme").await;
     stage.ready("userinvite/annotators", "False", "OrganizationNotFound").await;
     stage.until("no budget", async || !figures().await.contains(&budget)).await;
+}
+
+#[tokio::test]
+async fn steps_are_counted_by_what_came_of_them() {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.start_operator_with(&ADDRESSES);
+    stage.simulator.add_member("ada@example.com", "AN");
+    stage.simulator.fault(Fault::on("POST", "/api/invite/send-email", FaultKind::Forbidden403).always());
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&Stage::invite("people", "Reviewer", &["ada@example.com", "grace@example.com"])).await;
+    stage.ready("userinvite/people", "False", "Forbidden").await;
+    let text = page(stage.operator(), "Figures", "/metrics").await.1;
+    for counted in [r#"kind="set_role",result="done"} 1"#, r#"kind="invite",result="failed"} 1"#] {
+        let counted = format!(
+            r#"label_studio_operator_steps_total{{namespace="{}",organization="acme",{counted}"#,
+            stage.namespace
+        );
+        assert!(text.contains(&counted), "{counted} is missing in\n{text}");
+    }
 }
 
 #[tokio::test]

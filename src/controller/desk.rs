@@ -10,7 +10,7 @@ use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::{Concerned, Forgotten, Memory};
 use crate::engine::outcome;
-use crate::engine::plan::{Circumstances, Guest, Plan, plan};
+use crate::engine::plan::{Circumstances, Guest, Plan, Step, plan};
 use crate::engine::snapshot::Snapshot;
 use crate::resources::{Progress, UserInvite, UserInviteStatus, folded, seconds};
 use jiff::Timestamp;
@@ -92,6 +92,10 @@ impl Memory for Desk<'_> {
         }
         self.tell_some(ledger, MEANWHILE).await;
         Ok(())
+    }
+
+    fn tried(&mut self, step: &Step, result: &'static str) {
+        self.context.figures.tried(&self.objects.key, step.action.kind(), result);
     }
 
     async fn stands(&mut self) -> Result<bool, Forgotten> {

@@ -24,12 +24,14 @@ pub struct Passed {
     pub result: &'static str,
 }
 
-/// Of one Organization, since its last pass.
+/// Of one Organization.
 #[derive(Clone, Default)]
 pub struct Known {
     pub client: Option<Client>,
     /// Steps that its last pass left, by kind.
     pub left: BTreeMap<&'static str, usize>,
+    /// Steps that were tried since this process leads, by kind and by what came of them.
+    pub tried: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 impl Figures {
@@ -43,6 +45,10 @@ impl Figures {
             *left.entry(step.action.kind()).or_default() += 1;
         }
         self.lock().entry(key.clone()).or_default().left = left;
+    }
+
+    pub fn tried(&self, key: &OrganizationKey, kind: &'static str, result: &'static str) {
+        *self.lock().entry(key.clone()).or_default().tried.entry((kind, result)).or_default() += 1;
     }
 
     pub fn connected(&self, key: &OrganizationKey, client: Option<&Client>) {

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -68,6 +69,7 @@ struct Gauges {
     held: Figure,
     departures: Figure,
     left: Figure,
+    tried: Family<Labels, Counter>,
     user_invites: Figure,
     token_ends: Figure,
     budget: Figure,
@@ -137,6 +139,9 @@ impl Gauges {
         for (kind, count) in &known.left {
             self.left.get_or_create(&labels(key, &[("kind", kind)])).set(number(*count));
         }
+        for ((kind, result), count) in &known.tried {
+            self.tried.get_or_create(&labels(key, &[("kind", kind), ("result", result)])).inc_by(*count);
+        }
         let Some(client) = &known.client else { return };
         if let Some(end) = client.token_expires_at() {
             self.token_ends.get_or_create(&labels(key, &[])).set(seconds(end).as_second());
@@ -147,6 +152,7 @@ impl Gauges {
     }
 
     fn register(self, registry: &mut Registry) {
+        registry.register("steps", "Steps that were tried, by kind and by what came of them", self.tried);
         let mut register = |name: &str, help: &str, figure: Figure| registry.register(name, help, figure);
         register("organization_condition", "1 for each condition as it stands", self.conditions);
         register("members", "People of the organization on the server, by state", self.members);

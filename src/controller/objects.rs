@@ -22,7 +22,7 @@ pub const MANAGER: &str = "label-studio-operator";
 
 pub struct Objects {
     kube: kube::Client,
-    key: OrganizationKey,
+    pub key: OrganizationKey,
     pub organization: Option<Arc<Organization>>,
     /// The generation of its spec when the pass began, which the plan is made of.
     judged: Option<i64>,

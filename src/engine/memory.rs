@@ -2,7 +2,7 @@
 //! Everything here is written *before* the act that it guards.
 
 use super::ledger::Ledger;
-use super::plan::{Guest, Plan};
+use super::plan::{Guest, Plan, Step};
 use super::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -33,6 +33,10 @@ pub trait Memory: Send {
     /// While a roster is read there is time to write what has to be written anyway, until there is `enough` of it.
     /// Nothing stands on it.
     fn meanwhile(&mut self, ledger: &Ledger, enough: &AtomicBool) -> impl Future<Output = ()> + Send;
+
+    /// That a step was tried, and what came of it in a word: `done`, `nothing_open`, or `failed`, which may be an answer that was
+    /// lost. For whoever counts them; nothing stands on it.
+    fn tried(&mut self, _step: &Step, _result: &'static str) {}
 
     /// Told now and then, so that people can watch a long pass.
     fn progress(

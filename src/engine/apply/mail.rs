@@ -1,7 +1,7 @@
 //! A mail: the one write that cannot be taken back. First status, finalizer, mark, mail, outcome: in this order, whatever
 //! happens.
 
-use super::{End, Gate, Hands, audit, concerned, first_reason};
+use super::{End, Gate, Hands, concerned, first_reason};
 use crate::engine::ledger::{Ledger, MarkSeen};
 use crate::engine::memory::{Forgotten, Memory};
 use crate::engine::outcome;
@@ -92,7 +92,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
         }
         let taken = match answer {
             Ok(()) => {
-                audit(step, "done");
+                self.told(step, "done", "done");
                 let guests = step.action.guests();
                 outcome::mailed(self.ledger, self.snapshot, guests, role, seconds(Timestamp::now()));
                 self.not_stored(guests);
@@ -105,7 +105,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                 Ok(())
             }
             Err(error) => {
-                audit(step, &error.to_string());
+                self.told(step, "failed", &error.to_string());
                 self.not_taken(step, error, answered).await
             }
         };

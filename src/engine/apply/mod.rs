@@ -170,13 +170,13 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     Err(End::Preempted)
                 }
                 Some(Ok(Written::Done)) => {
-                    audit(&step, "done");
+                    self.told(&step, "done", "done");
                     outcome::succeeded(self.ledger, self.snapshot, &step.action);
                     tally.done += 1;
                     Ok(())
                 }
                 Some(Ok(Written::Otherwise(made))) => {
-                    audit(&step, &format!("became {made}"));
+                    self.told(&step, "done", &format!("became {made}"));
                     // Else it would be written again at each look.
                     let message = format!("the server makes {made} of it");
                     self.refuse("", &step.action.verb(), HeldReason::Failed, message);
@@ -184,7 +184,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     Ok(())
                 }
                 Some(Ok(Written::NothingOpen)) => {
-                    audit(&step, "nothing open");
+                    self.told(&step, "nothing_open", "nothing open");
                     let emails = step.action.emails();
                     for email in emails {
                         outcome::nothing_open(self.ledger, self.snapshot, email);
@@ -194,7 +194,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
                     Ok(())
                 }
                 Some(Err(error)) => {
-                    audit(&step, &error.to_string());
+                    self.told(&step, "failed", &error.to_string());
                     self.refused(&step, error, tally)
                 }
             };
@@ -207,6 +207,17 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
             }
         }
         end
+    }
+
+    /// One line for each external write: what, whom, from, to, which manifest. Which Organization says the span around it.
+    fn told(&mut self, step: &Step, word: &'static str, result: &str) {
+        let manifest = match &step.cause {
+            Cause::Organization => "Organization",
+            Cause::Invite(name) | Cause::Departure(name) => name,
+            Cause::Several => "several UserInvites",
+        };
+        tracing::info!(target: AUDIT, manifest, change = %step.action, result, "written to Label Studio");
+        self.memory.tried(step, word);
     }
 
     async fn prepare(&mut self, steps: &[Step]) -> Result<(), End> {
@@ -339,16 +350,6 @@ fn first_reason(known: Result<(), End>, new: Result<(), End>) -> Result<(), End>
         (Ok(()) | Err(End::Preempted), Err(_)) => new,
         _ => known,
     }
-}
-
-/// One line for each external write: what, whom, from, to, which manifest. Which Organization says the span around it.
-fn audit(step: &Step, result: &str) {
-    let manifest = match &step.cause {
-        Cause::Organization => "Organization",
-        Cause::Invite(name) | Cause::Departure(name) => name,
-        Cause::Several => "several UserInvites",
-    };
-    tracing::info!(target: AUDIT, manifest, change = %step.action, result, "written to Label Studio");
 }
 
 #[cfg(test)]
