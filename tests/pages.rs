@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
 mod stage;
+mod stage_chart;
 
 use label_studio_harness::{ControlPlane, OperatorProcess, checkout};
 use label_studio_simulator::{Fault, FaultKind, Options};
 use serde_json::json;
 use stage::{SOON, Stage};
+use stage_chart::metrics::documented;
 use std::collections::{BTreeMap, BTreeSet};
 
 const ADDRESSES: [(&str, &str); 2] =
@@ -33,17 +35,6 @@ fn metrics(page: &str) -> BTreeMap<String, BTreeSet<String>> {
         found.entry(name.to_owned()).or_default().extend(labels.filter(|label| label != "le"));
     }
     found
-}
-
-fn documented() -> BTreeMap<String, BTreeSet<String>> {
-    let text = std::fs::read_to_string(checkout().join("docs/metrics.md")).unwrap();
-    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect::<Vec<_>>();
-    let rows = text.lines().filter(|line| line.starts_with("| `"));
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
-        (quoted(cells[0])[0].clone(), quoted(cells[1]).into_iter().collect())
-    };
-    rows.map(row).collect()
 }
 
 #[tokio::test]

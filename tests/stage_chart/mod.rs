@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub mod metrics;
 pub mod node;
 pub mod switches;
 
