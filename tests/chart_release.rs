@@ -42,7 +42,7 @@ async fn a_release_is_installed_upgraded_with_new_fields_and_removed_without_the
     pod_is_pending(plane, &namespace).await;
     assert_eq!(get(plane, &namespace, &format!("serviceaccount/{NAME}")).await["automountServiceAccountToken"], false);
     for kind in ["role", "rolebinding", "clusterrole", "clusterrolebinding"] {
-        get(plane, &namespace, &format!("{kind}/{NAME}-{namespace}")).await;
+        get(plane, &namespace, &format!("{kind}/{NAME}:{namespace}")).await;
     }
     assert_rights(plane, &namespace, &other).await;
 

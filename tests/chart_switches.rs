@@ -9,7 +9,7 @@ use label_studio_harness::ControlPlane;
 use serde_json::{Value, json};
 use stage_chart::switches::{needed, switches};
 use stage_chart::{NAME, chart, install_monitoring_kinds};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 #[tokio::test]
@@ -83,14 +83,14 @@ async fn the_api_server_takes_every_switch_and_it_does_what_it_says() {
 
 /// Namespaces in which there is a Role for looking into them; that for the Lease is another.
 fn looks_into(objects: &[Value]) -> Vec<Value> {
-    let is_lease = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with("-lease");
+    let is_lease = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with(":lease");
     let others: Vec<Value> = objects.iter().filter(|object| !is_lease(object)).cloned().collect();
     of(&others, "Role", "/metadata/namespace")
 }
 
 /// What the operator itself may do in the whole cluster.
 fn cluster_rules(objects: &[Value], namespace: &str) -> Vec<Value> {
-    let own = objects.iter().filter(|object| object["metadata"]["name"] == format!("{NAME}-{namespace}"));
+    let own = objects.iter().filter(|object| object["metadata"]["name"] == format!("{NAME}:{namespace}"));
     of(&own.cloned().collect::<Vec<_>>(), "ClusterRole", "/rules")
 }
 
@@ -167,6 +167,29 @@ async fn a_dashboard_and_alerts_come_as_their_files_are() {
     let alerts = format!("  {}\n", alerts.trim_end());
     assert!(rendered.replace("  \n", "\n").contains(&alerts), "{rendered}");
     assert!(!of(&objects, "PrometheusRule", "/spec/groups/0/rules").is_empty());
+}
+
+#[tokio::test]
+async fn two_releases_share_no_object_of_the_cluster_whatever_they_and_their_namespaces_are_called() {
+    let plane = ControlPlane::shared().await;
+    let mut owners = BTreeMap::new();
+    // Joined by a hyphen, these would be called alike.
+    let alike =
+        [(NAME.to_owned(), "a-b"), (format!("{NAME}-a"), "b"), (NAME.to_owned(), "b-view"), (NAME.to_owned(), "b")];
+    for (release, namespace) in &alike {
+        let rendered = plane.helm().answer(&["template", release, &chart(), "--namespace", namespace]).await.unwrap();
+        let objects =
+            plane.kubectl().run(&["create", "--dry-run=client", "-o", "json", "-f", "-"], &rendered).await.unwrap();
+        for object in serde_json::Deserializer::from_str(&objects.ok().unwrap()).into_iter::<Value>() {
+            let object = object.unwrap();
+            let (kind, name) = (object["kind"].as_str().unwrap().to_owned(), object["metadata"]["name"].clone());
+            if object["metadata"]["namespace"].is_null() && kind != "CustomResourceDefinition" {
+                let before = owners.insert((kind.clone(), name.to_string()), (release, namespace));
+                assert_eq!(before, None, "{kind} {name} is also of {release} in {namespace}");
+            }
+        }
+    }
+    assert_eq!(owners.len(), alike.len() * 7, "{owners:?}");
 }
 
 #[tokio::test]

@@ -241,7 +241,7 @@ async fn the_operator_does_its_work_and_the_api_server_finds_no_fault_with_the_p
     stage.delete("userinvite/team").await;
 
     let checked = eventually("its types are checked", stage::SOON, async || {
-        let policy = format!("validatingadmissionpolicy/{OPERATOR}-{HOME}-grants");
+        let policy = format!("validatingadmissionpolicy/{OPERATOR}.{HOME}");
         let policy = stage.try_get(&policy).await?;
         Ok((policy["status"]["observedGeneration"] == policy["metadata"]["generation"]).then_some(policy))
     });

@@ -56,7 +56,7 @@ pub async fn person(plane: &ControlPlane, namespace: &str, name: &str, rights: &
 
 /// A ClusterRole of the chart.
 pub fn of_chart(role: &str) -> String {
-    format!("{OPERATOR}-{HOME}-{role}")
+    format!("{OPERATOR}:{HOME}:{role}")
 }
 
 pub fn invite(name: &str, role: &str) -> Value {

@@ -12,9 +12,9 @@
 {{- regexReplaceAll "^([0-9])" (include "operator.name" .) "s$1" | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Two releases of one name in two namespaces must not share a ClusterRole. */}}
+{{/* Two releases must not share a ClusterRole, whatever they and their namespaces are called: neither name holds a colon. */}}
 {{- define "operator.clusterName" -}}
-{{- printf "%s-%s" (include "operator.name" .) .Release.Namespace -}}
+{{- printf "%s:%s" (include "operator.name" .) .Release.Namespace -}}
 {{- end -}}
 
 {{/* Where Organizations may be, by comma; empty means all. */}}
