@@ -170,6 +170,19 @@ async fn a_dashboard_and_alerts_come_as_their_files_are() {
 }
 
 #[tokio::test]
+async fn a_spread_that_names_pods_of_its_own_counts_those_and_no_others() {
+    let plane = ControlPlane::shared().await;
+    let own = plane.namespace("spread").await.unwrap();
+    let selector = json!({"matchLabels": {"app.kubernetes.io/part-of": "labels"}});
+    let spread = json!([{
+        "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector
+    }]);
+    let objects = rendered(plane, &own, NAME, &[&format!("topologySpreadConstraints={spread}")]).await;
+    let counted = of(&objects, "Deployment", "/spec/template/spec/topologySpreadConstraints");
+    assert_eq!(counted[0]["labelSelector"], selector);
+}
+
+#[tokio::test]
 async fn two_releases_share_no_object_of_the_cluster_whatever_they_and_their_namespaces_are_called() {
     let plane = ControlPlane::shared().await;
     let mut owners = BTreeMap::new();
