@@ -107,6 +107,17 @@ async fn leads_where_it_should(plane: &ControlPlane, namespace: &str) {
     let policy = get(plane, namespace, &format!("networkpolicy/{NAME}")).await;
     let let_in = &policy["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"];
     assert!(selects(let_in, tester), "the test is not let in: {let_in}");
+    let policy = get(plane, namespace, &format!("networkpolicy/{NAME}-test")).await;
+    assert!(selects(&policy["spec"]["podSelector"]["matchLabels"], tester), "the test is not let out: {policy:#}");
+    let leads_to = &policy["spec"]["egress"][1]["to"][0]["podSelector"]["matchLabels"];
+    assert!(pods.iter().all(|labels| selects(leads_to, labels)), "{policy:#}");
+    let deployment = get(plane, namespace, &format!("deployment/{NAME}")).await;
+    let asked = |object: &Value, at: &str| object.pointer(at).unwrap().clone();
+    assert_eq!(
+        asked(of_kind("Pod"), "/spec/containers/0/resources"),
+        asked(&deployment, "/spec/template/spec/containers/0/resources"),
+        "what a quota lets through for one"
+    );
 }
 
 fn selects(selector: &Value, labels: &Value) -> bool {
