@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::objects::{Objects, is_finalized};
-use super::publish::{FEW, has_people, publish_organization, remember};
+use super::publish::{FEW, has_people, is_left_behind, publish_organization, remember};
 use super::status::{InviteSituation, OrganizationView, invite_status};
 use super::tell::{tell_approval, tell_invites};
 use crate::engine::desired::Desired;
@@ -168,7 +168,7 @@ impl<'a> Desk<'a> {
             let (Some(object), Some(memory)) = (self.objects.invites.get(&name), ledger.invites.get(&name)) else {
                 continue;
             };
-            if self.objects.left_behind.waits(&name) {
+            if is_left_behind(self.objects, self.desired, &name) {
                 continue;
             }
             let status = self.so_far(object, memory);

@@ -59,7 +59,7 @@ pub async fn introduce(
     let situation = InviteSituation::Judged { pending: 1, observes: false };
     let unseen = objects.living().filter(|invite| {
         !is_finalized(invite)
-            && !objects.left_behind.waits(&invite.key())
+            && !is_left_behind(objects, desired, &invite.key())
             && desired.may_act(invite)
             && ledger.invites.get(&invite.key()).is_none_or(|m| m.target.is_none())
     });
@@ -126,7 +126,7 @@ pub async fn publish_people(
     let abroad = format!("{}/{name}", organization.namespace().unwrap_or_default());
     let mut wrote = false;
     // A few at a time, since the statuses of ten thousand people are large.
-    let written = objects.living().map(UserInvite::key).filter(|name| !objects.left_behind.waits(name));
+    let written = objects.living().map(UserInvite::key).filter(|name| !is_left_behind(objects, desired, name));
     for names in in_parts(written, PART) {
         if wrote && !gate.is_open() {
             return Ok(Told::Part);
@@ -154,6 +154,11 @@ pub async fn publish_people(
         tolerated(objects.add_finalizers(unfinalized).await)?;
     }
     Ok(Told::Everything)
+}
+
+/// Nothing is written of it: it cannot be, or what is known of it may be old.
+pub fn is_left_behind(objects: &Objects, desired: &Desired, name: &str) -> bool {
+    objects.left_behind.waits(name) || desired.left_behind.contains(name)
 }
 
 /// The Organization's status alone.

@@ -188,7 +188,7 @@ async fn stages(
         desired.elsewhere = context.rivals.claimed(context, organization, target);
     }
     desired.left_behind = objects.left_behind();
-    desired.unlisted = context.unlisted();
+    desired.leave_out(context.unlisted());
     let desired = &desired;
     if organization.spec.suspend {
         let told = publish(context, objects, desired, ledger, OrganizationView::default(), &gate).await?;

@@ -10,8 +10,8 @@ use super::Context;
 use super::readable::readable;
 use super::task::{OrganizationKey, Tasks, stopped};
 use crate::resources::{Organization, UserInvite};
-use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
+use futures::{Stream, StreamExt as _};
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::EventType;
@@ -126,6 +126,8 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                     }
                     Seen::Refused(namespace) => {
                         if ready {
+                            // Passes under way stand on what was known of it.
+                            tasks.wake_all();
                             tell_refused(context, &namespace);
                         }
                         continue;
@@ -267,9 +269,27 @@ enum Change<K> {
     Refused(String),
 }
 
-/// That a list is refused does not pass by itself; whatever else goes wrong may.
+/// That a list or a watch is refused does not pass by itself; whatever else goes wrong may.
 fn is_refusal(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
+    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
+    let (InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error)) = error else { return false };
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 404))
+}
+
+/// kube's watcher goes on from where it was once a watch that was refused is allowed again. That leaves nobody a list that
+/// says so: after a refusal everything is listed anew.
+fn events<K>(api: Api<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let begin = move || watcher(api.clone(), watcher::Config::default()).boxed();
+    futures::stream::unfold((begin(), begin), |(mut events, begin)| async move {
+        let event = events.next().await?;
+        if event.as_ref().is_err_and(is_refusal) {
+            events = begin();
+        }
+        Some((event, (events, begin)))
+    })
 }
 
 fn cache<K>(api: Api<DeserializeGuard<K>>, says: Says) -> (Store<K>, BoxStream<'static, Change<K>>)
@@ -278,7 +298,7 @@ where
 {
     let (store, writer) = reflector::store();
     let known = store.clone();
-    let events = watcher(api, watcher::Config::default())
+    let events = events(api)
         .default_backoff()
         .filter_map(move |event| std::future::ready(event.map(|event| readable(event, &known)).transpose()))
         .modify(|object| {

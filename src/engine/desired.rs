@@ -36,7 +36,8 @@ pub struct Desired {
     further: BTreeMap<String, Vec<usize>>,
     /// Folded addresses that UserInvites of another Organization for the same server claim.
     pub elsewhere: BTreeSet<String>,
-    /// Names of UserInvites whose memory cannot be stored now: they claim as ever, and nothing is done for their people.
+    /// Names of UserInvites whose memory cannot be stored now, or whose spec may be an old one: they claim as ever, and
+    /// nothing is done for their people.
     pub left_behind: BTreeSet<String>,
     /// Namespaces whose UserInvites cannot be listed now: what they claim nobody knows.
     pub unlisted: BTreeSet<String>,
@@ -273,6 +274,13 @@ impl Desired {
     pub fn stranger(&self, key: &str) -> Option<&str> {
         let invite = self.names.get(key).map(|index| &self.invites[*index]).filter(|invite| !invite.is_named())?;
         invite.namespace.as_deref()
+    }
+
+    /// Nobody knows what is claimed in these namespaces now. What was known of it before is left behind: it may be old.
+    pub fn leave_out(&mut self, unlisted: BTreeSet<String>) {
+        let old = |invite: &&Invite| invite.namespace.as_ref().is_some_and(|namespace| unlisted.contains(namespace));
+        self.left_behind.extend(self.invites.iter().filter(old).map(|invite| invite.name.clone()));
+        self.unlisted = unlisted;
     }
 
     /// Every folded address that a claim wins.

@@ -208,7 +208,7 @@ pub fn plan(desired: &Desired, snapshot: &Snapshot, ledger: &Ledger, circumstanc
     plan
 }
 
-/// Nothing is done for people whose memory cannot be stored first, and nothing of what the others may have is spent on them.
+/// Nothing is done for people whose memory cannot be stored first, or by what may be an old spec, and nothing of what the others may have is spent on them.
 fn leave_behind(desired: &Desired, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
     let left = &desired.left_behind;
     plan.unseen.retain(|guest| !left.contains(&guest.invite));

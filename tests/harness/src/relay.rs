@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 pub struct Relay {
     address: SocketAddr,
     cut: watch::Sender<bool>,
+    hung_up: watch::Sender<()>,
     sent: Arc<Mutex<Sent>>,
     accepting: JoinHandle<()>,
 }
@@ -30,14 +31,22 @@ impl Relay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port for a relay")?;
         let address = listener.local_addr()?;
         let (cut, is_cut) = watch::channel(false);
+        let (hung_up, hangs_up) = watch::channel(());
         let sent = Arc::new(Mutex::new(Sent::default()));
         let known = Arc::clone(&sent);
         let accepting = tokio::spawn(async move {
             while let Ok((caller, _)) = listener.accept().await {
-                tokio::spawn(pass(caller, to, is_cut.clone(), Arc::clone(&known)));
+                let (is_cut, mut hangs_up, known) = (is_cut.clone(), hangs_up.clone(), Arc::clone(&known));
+                hangs_up.mark_unchanged();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = hangs_up.changed() => {}
+                        () = pass(caller, to, is_cut, known) => {}
+                    }
+                });
             }
         });
-        Ok(Self { address, cut, sent, accepting })
+        Ok(Self { address, cut, hung_up, sent, accepting })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -47,6 +56,11 @@ impl Relay {
     /// From now on nothing passes, either way, and nobody is told: as when a cable is pulled.
     pub fn cut(&self) {
         self.cut.send_replace(true);
+    }
+
+    /// Ends every connection there is, as a server does now and then. Whoever calls again is connected.
+    pub fn hang_up(&self) {
+        self.hung_up.send_replace(());
     }
 
     pub fn first_sent(&self) -> Option<Instant> {

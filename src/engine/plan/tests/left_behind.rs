@@ -121,3 +121,41 @@ fn whoever_was_mailed_for_a_list_that_could_not_be_written_stays_while_the_manif
     world.edit("team", |spec| spec.emails.retain(|email| email != "new@example.com"));
     assert_eq!(steps(&world.plan()), ["new@example.com: Annotator → Deactivated"]);
 }
+
+/// What a cache still holds of a namespace that cannot be listed any more may be old: by it nobody is changed, and nobody
+/// whom it claims leaves by another hand.
+#[test]
+fn what_was_known_of_a_namespace_that_cannot_be_listed_any_more_claims_and_does_nothing() {
+    let mut world = World::in_sync();
+    let granted = serde_json::json!([{"namespaces": ["team"], "maxRole": "Manager"}]);
+    world.organization.spec.grants = serde_json::from_value(granted).unwrap();
+    let people = ["rises", "dropped", "moves"].map(|name| format!("{name}@example.com"));
+    for (id, email) in (70..).zip(&people) {
+        world.member(id, email, Role::Annotator);
+    }
+    world.invite("people", InviteRole::Annotator, &people);
+    let team = world.invites.last_mut().unwrap();
+    team.metadata.namespace = Some("team".to_owned());
+    team.spec.organization_ref.namespace = Some("home".to_owned());
+    world.invite("own", InviteRole::Annotator, &[]);
+    world.settle();
+    world.edit("people", |spec| {
+        spec.role = InviteRole::Manager;
+        spec.emails.retain(|email| !email.starts_with("dropped"));
+        spec.emails.push("new@example.com".to_owned());
+    });
+    world.edit("annotators", |spec| spec.emails.retain(|email| email != "person2@example.com"));
+    world.edit("people", |spec| spec.emails.push("person2@example.com".to_owned()));
+    world.settle();
+    world.later(31);
+    let all = steps(&world.plan());
+    assert!(all.len() == 5, "{all:?}");
+
+    world.unlisted = vec!["team".to_owned()];
+    let plan = world.plan();
+    assert_eq!(steps(&plan), [""; 0]);
+    assert!(plan.stale.is_empty() && plan.held.is_empty(), "{:?}", plan.held);
+    world.settle();
+    world.unlisted.clear();
+    assert_eq!(steps(&world.plan()), all, "once it is listed again it goes on");
+}

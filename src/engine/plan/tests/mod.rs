@@ -165,8 +165,8 @@ impl World {
         let circumstances = Circumstances { now: self.now, mail_allowed: self.mail_allowed, roster_fresh: self.fresh };
         let mut desired = desired(&self.organization, &self.invites, self.now);
         desired.elsewhere.extend(self.elsewhere.iter().cloned());
-        desired.unlisted.extend(self.unlisted.iter().cloned());
         desired.left_behind.extend(self.left_behind.iter().cloned());
+        desired.leave_out(self.unlisted.iter().cloned().collect());
         plan(&desired, &self.snapshot(), &self.ledger, circumstances)
     }
 
