@@ -6,7 +6,7 @@
 mod stage;
 
 use futures::future::join_all;
-use label_studio_simulator::{Fault, FaultKind, MemberState, Options};
+use label_studio_simulator::{Fault, FaultKind, MemberState, Options, Switches};
 use serde_json::{Value, json};
 use stage::{Stage, person};
 use std::collections::BTreeMap;
@@ -175,7 +175,7 @@ async fn each_policy_and_the_last_administrator() {
 /// the way for a while is waited for.
 #[tokio::test]
 async fn each_policy_with_what_may_happen_at_the_same_time() {
-    let circumstances = ["Organization gone", "server gone", "Secret gone", "suspended", "renamed"];
+    let circumstances = ["Organization gone", "server gone", "Secret gone", "suspended"];
     join_all(circumstances.map(async |circumstance| {
         let stage = Stage::play(Options::default()).await;
         // All of them before anybody looks.
@@ -193,11 +193,10 @@ async fn each_policy_with_what_may_happen_at_the_same_time() {
             "Organization gone" => stage.delete("organization/acme").await,
             "server gone" => stage.simulator.pause_listening().await,
             "Secret gone" => drop(stage.kubectl(&["delete", "secret", "label-studio"], "").await),
-            "suspended" => {
+            _ => {
                 stage.apply(&stage.organization(json!({"suspend": true}))).await;
                 stage.ready("organization/acme", "True", "Suspended").await;
             }
-            _ => rename(&stage).await,
         }
         delete_all(&stage, &names).await;
         match circumstance {
@@ -206,7 +205,7 @@ async fn each_policy_with_what_may_happen_at_the_same_time() {
             "suspended" => stage.apply(&stage.organization(json!({"suspend": false}))).await,
             _ => {}
         }
-        let retained = matches!(circumstance, "Organization gone" | "renamed");
+        let retained = circumstance == "Organization gone";
         if retained {
             assert_eq!(stage.simulator.journal().writes().len(), 0, "{circumstance}");
         } else {
@@ -220,23 +219,73 @@ async fn each_policy_with_what_may_happen_at_the_same_time() {
     .await;
 }
 
-/// As a GitOps tool does it that prunes last: the new Organization and its people, then the old Organization goes.
-async fn rename(stage: &Stage) {
+/// As a GitOps tool does it that prunes last: the new Organization and its people, then the old ones go. They come along with
+/// all that is remembered of them: nobody is mailed again, and nobody leaves, not even where the server does not show who was
+/// invited.
+#[tokio::test]
+async fn each_policy_and_an_organization_that_is_renamed_with_all_its_people() {
+    let ways = ["Organization first", "people first", "while nobody looks"];
+    let cases = ways.into_iter().flat_map(|way| [(way, true), (way, false)]);
+    join_all(cases.map(async |(way, shows)| {
+        let switches = Switches { open_invitations_listed: shows, ..Switches::default() };
+        let mut stage = Stage::play(Options { switches, ..Options::default() }).await;
+        for policy in POLICIES {
+            stage.simulator.add_member(&email(policy, "active"), "AN");
+            let mut both = invite(&name(policy, "all"), "Annotator", policy, &email(policy, "active"));
+            both["spec"]["emails"] = json!([email(policy, "active"), email(policy, "invited")]);
+            stage.apply(&both).await;
+        }
+        for policy in POLICIES {
+            stage.ready(&format!("userinvite/{}", name(policy, "all")), "True", "Reconciled").await;
+        }
+        rename(&mut stage, way).await;
+        for policy in POLICIES {
+            let invite = stage.ready(&format!("userinvite/new-{}", name(policy, "all")), "True", "Reconciled").await;
+            for (state, stands) in [("active", "Active"), ("invited", "Invited")] {
+                let email = email(policy, state);
+                assert_eq!(person(&invite, &email)["state"], stands, "{way}, {shows}, {policy}");
+                assert!(standing(&stage, &email).starts_with(stands), "{way}, {shows}, {policy}");
+            }
+            assert_eq!(stage.simulator.mails_to(&email(policy, "invited")), 1, "{way}, {shows}, {policy}");
+        }
+        let mails = stage.simulator.journal().count("POST", "/api/invite/send-email");
+        assert_eq!(stage.simulator.journal().writes().len(), mails, "{way}, {shows}: nothing but mails");
+    }))
+    .await;
+}
+
+async fn rename(stage: &mut Stage, way: &str) {
     let mut organization = stage.organization(json!({}));
     organization["metadata"]["name"] = json!("acme-new");
     stage.apply(&organization).await;
     for policy in POLICIES {
-        let mut invite =
-            invite(&format!("new-{}", name(policy, "active")), "Annotator", policy, &email(policy, "active"));
+        let mut invite = invite(&format!("new-{}", name(policy, "all")), "Annotator", policy, "");
+        invite["spec"]["emails"] = json!([email(policy, "active"), email(policy, "invited")]);
         invite["spec"]["organizationRef"]["name"] = json!("acme-new");
         stage.apply(&invite).await;
     }
-    stage.delete("organization/acme").await;
-    stage.ready("organization/acme-new", "True", "Reconciled").await;
-    for policy in POLICIES {
-        let invite = stage.ready(&format!("userinvite/new-{}", name(policy, "active")), "True", "Reconciled").await;
-        assert_eq!(person(&invite, &email(policy, "active"))["state"], "Active");
+    stage.ready("organization/acme-new", "False", "Conflict").await;
+    let people = POLICIES.map(|policy| name(policy, "all"));
+    match way {
+        "Organization first" => {
+            stage.delete("organization/acme").await;
+            delete_all(stage, &people).await;
+        }
+        "people first" => {
+            delete_all(stage, &people).await;
+            stage.delete("organization/acme").await;
+        }
+        _ => {
+            stage.operator().kill_hard().unwrap();
+            for policy in POLICIES {
+                let people = format!("userinvite/{}", name(policy, "all"));
+                stage.kubectl(&["delete", &people, "--wait=false"], "").await;
+            }
+            stage.kubectl(&["delete", "organization/acme", "--wait=false"], "").await;
+            stage.start_operator();
+        }
     }
+    stage.ready("organization/acme-new", "True", "Reconciled").await;
 }
 
 #[tokio::test]

@@ -77,6 +77,8 @@ impl Pass<'_> {
             view.link = link.state.as_ref();
             publish_organization(self.context, objects, self.desired, ledger, view).await?;
         }
+        // Whoever gives way copies what was remembered just now.
+        self.context.rivals.stir(&state.key);
         tell_freed_early(self.context, objects, &std::mem::take(&mut ledger.passing.freed_early)).await;
         server.told = Instant::now();
         let resync = server.until_resync();

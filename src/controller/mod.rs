@@ -29,6 +29,7 @@ mod signup_lock;
 mod situation;
 mod station;
 mod status;
+mod takeover;
 mod task;
 mod tell;
 mod watch;

@@ -12,6 +12,7 @@ use super::rivals::Place;
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
+use super::takeover::Others;
 use super::task::{OrganizationKey, stopped};
 use super::tell::tell_left_behind;
 use super::watch::Watched;
@@ -226,6 +227,8 @@ impl Pass<'_> {
         };
         let read_before = server.read_at();
         let rivals = &self.context.rivals;
+        let mut others = Others::default();
+        others.look(self.context, self.organization);
         let asked = asks_for_a_pass(self.organization);
         let mut stop = self.context.stop.clone();
         let observed = tokio::select! {
@@ -245,9 +248,17 @@ impl Pass<'_> {
         let Some(snapshot) = &server.snapshot else { return Ok(Next::After(DOUBTFUL_AGAIN)) };
         let turn = match rivals.take(self.context, self.organization, &snapshot.target, &state.wake) {
             Place::Ours(turn) => turn,
-            Place::Older(older) => return self.give_way(state, objects, ledger, &older).await,
+            Place::Older(older) => {
+                others.look(self.context, self.organization);
+                let theirs = others.remember(self.organization, &snapshot.target);
+                theirs.copy(ledger, self.desired, &snapshot.target);
+                return self.give_way(state, objects, ledger, &older).await;
+            }
             Place::Soon => return Ok(Next::After(RIVAL_AGAIN)),
         };
+        others.look(self.context, self.organization);
+        others.remember(self.organization, &snapshot.target).take_over(ledger, self.desired, &snapshot.target);
+        drop(others);
         if turn.anew {
             // Before anything is done by what was seen while somebody else acted.
             server.doubtful = true;

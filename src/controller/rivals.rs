@@ -175,7 +175,7 @@ impl Rivals {
         self.lock().forget(key);
     }
 
-    /// Something happened to this Organization: those that give way to it look again.
+    /// Something happened to this Organization, or became known to it: those that give way to it look again.
     pub fn stir(&self, key: &OrganizationKey) {
         self.lock().wake_younger(key);
     }

@@ -4,7 +4,7 @@
 use super::desired::claim_of;
 use super::grants::{ceiling, foreign_namespace, granted};
 use super::ledger::{InviteMemory, Ledger};
-use super::plan::{is_refused, must_depart};
+use super::plan::{is_known_here_alone, is_refused, must_depart};
 use super::target::counts;
 use crate::resources::{DeletionPolicy, Departure, Grant, Person, PersonState, UserInvite, folded};
 use jiff::Timestamp;
@@ -84,9 +84,13 @@ fn record(ledger: &mut Ledger, mut departure: Departure) -> bool {
     let known: BTreeSet<String> =
         ledger.departures.iter().flat_map(|d| &d.users).map(|user| folded(&user.email)).collect();
     departure.users.retain(|user| !known.contains(&folded(&user.email)));
-    // A mail may be on its way to somebody who is to be retained: that has to be known until it is settled.
-    let marked = departure.users.iter().any(|user| ledger.is_marked(&folded(&user.email)));
-    if departure.users.is_empty() || (departure.policy == DeletionPolicy::Retain && !marked) {
+    if departure.policy == DeletionPolicy::Retain {
+        // A mail may be on its way to somebody, or may be known here alone: until that is settled, and somebody has had the
+        // time to claim them.
+        let mailed = |user: &Person| ledger.is_marked(&folded(&user.email)) || is_known_here_alone(ledger, user);
+        departure.users.retain(mailed);
+    }
+    if departure.users.is_empty() {
         return true;
     }
     add(ledger, departure)

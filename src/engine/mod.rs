@@ -20,6 +20,7 @@ pub mod rivals;
 pub mod rounds;
 pub mod seek;
 pub mod snapshot;
+pub mod takeover;
 pub mod target;
 pub mod visibility;
 pub mod workspaces;

@@ -53,11 +53,12 @@ pub fn invite_status(
     let before = invite.status.clone().unwrap_or_default();
     let unchanged = before.observed_generation == generation && !before.conditions.is_empty();
     let keeps = matches!(situation, InviteSituation::OrganizationNotReady(_) | InviteSituation::Suspended(_));
-    if unchanged && keeps {
-        // Its failure is the Organization's to tell, not copied into thousands.
-        return before;
-    }
     let users: Vec<Arc<Person>> = memory.users.values().cloned().collect();
+    if unchanged && keeps {
+        // Its failure is the Organization's to tell, not copied into thousands. What is remembered is stored all the same.
+        let counts = Some(counts(&users, invite.spec.emails.len()));
+        return UserInviteStatus { target: memory.target.clone(), users, counts, ..before };
+    }
     let ended = invite.spec.expires_at.as_ref().map(|at| seconds(at.0)).filter(|end| *end <= now);
     let verdict = invite_verdict(situation, &users, ended);
     let known = match situation {

@@ -8,6 +8,7 @@ use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::engine::grants::foreign_namespace;
+use crate::engine::ledger::Ledger;
 use crate::label_studio::{Edition, InvitationState, Member, Role};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState, later};
 use jiff::{SignedDuration, Timestamp};
@@ -25,11 +26,14 @@ pub fn dropped(view: &View, invite: &Invite, email: &str, person: &Person, due: 
         // Who forgets them now could only guess the policy when the mark is settled.
         return Decision::Wait(None);
     }
-    if !must_depart(person) || policy == DeletionPolicy::Retain {
+    if !must_depart(person) {
         return Decision::Forget;
     }
     let already = person.state == PersonState::Leaving;
     let since = person.since.as_ref().filter(|_| already).map_or(view.now(), |since| since.0);
+    if policy == DeletionPolicy::Retain {
+        return retain(view, person, since, due);
+    }
     depart(view, email, person, policy, since, due)
 }
 
@@ -51,8 +55,11 @@ pub fn handed_over(
         return Decision::Wait(None);
     }
     let policy = policy(view, &gone.from, email, person, gone.policy);
-    if policy == DeletionPolicy::Retain || !must_depart(person) {
+    if !must_depart(person) {
         return Decision::Forget;
+    }
+    if policy == DeletionPolicy::Retain {
+        return retain(view, person, gone.since.0, due);
     }
     let community = view.snapshot.edition == Edition::Community;
     if community && policy == DeletionPolicy::Deactivate {
@@ -98,6 +105,29 @@ pub fn must_depart(person: &Person) -> bool {
     person.may_have_been_mailed() || matches!(person.state, PersonState::Leaving | PersonState::Inviting)
 }
 
+/// Nobody loses anything by it. But nobody else may know of the mail: for the grace whoever claims the person next, also
+/// through another Organization, takes that over.
+fn retain(view: &View, person: &Person, since: Timestamp, due: &mut Option<Timestamp>) -> Decision {
+    let over = later(since, GRACE);
+    if !is_known_here_alone(view.ledger, person) || over <= view.now() {
+        return Decision::Forget;
+    }
+    Plan::due_at(due, over);
+    Decision::Wait(Some(leaving(view, person)))
+}
+
+/// Mailed, or perhaps, and where the server hides invitations no roster tells.
+pub fn is_known_here_alone(ledger: &Ledger, person: &Person) -> bool {
+    person.may_have_been_mailed() && person.user_id.is_none() && ledger.invitations_visible != Some(true)
+}
+
+fn leaving(view: &View, person: &Person) -> Person {
+    let mut leaving = entry(Some(person), &person.email, view.now());
+    leaving.state = PersonState::Leaving;
+    leaving.reason.clone_from(&person.reason.clone().filter(|_| person.is_held_for(HeldReason::InviteUnconfirmed)));
+    settled_since(Some(person), leaving, view.now())
+}
+
 fn depart(
     view: &View,
     email: &str,
@@ -106,10 +136,7 @@ fn depart(
     since: Timestamp,
     due: &mut Option<Timestamp>,
 ) -> Decision {
-    let mut leaving = entry(Some(person), &person.email, view.now());
-    leaving.state = PersonState::Leaving;
-    leaving.reason.clone_from(&person.reason.clone().filter(|_| person.is_held_for(HeldReason::InviteUnconfirmed)));
-    let leaving = settled_since(Some(person), leaving, view.now());
+    let leaving = leaving(view, person);
     if view.ledger.is_marked(email) && !view.circumstances.mail_allowed {
         return Decision::Wait(Some(leaving));
     }

@@ -17,8 +17,8 @@ mod step;
 mod subject;
 mod view;
 
-pub use departure::must_depart;
-pub use entry::role_named;
+pub use departure::{is_known_here_alone, must_depart};
+pub use entry::{held, role_named};
 pub use grant::{claimant, effective_claimant, is_refused};
 pub use guard::{WINDOW, removals_in_window};
 pub use step::{Action, Cause, Guest, Place, Places, Step};

@@ -322,3 +322,34 @@ fn nobody_leaves_who_is_claimed_through_another_organization_for_the_same_server
         assert_eq!(steps(&world.plan()), wanted);
     }
 }
+
+/// Where the server hides invitations, and whoever claims the person next may be another Organization's.
+#[test]
+fn whoever_is_retained_is_remembered_for_the_grace_where_nobody_else_knows_of_the_mail() {
+    for (visible, remembered) in [(Some(true), false), (Some(false), true), (None, true)] {
+        for elsewhere in [true, false] {
+            let mut world = invited("new@example.com", "Annotator");
+            world.members.retain(|m| m.email != "new@example.com");
+            world.ledger.invitations_visible = visible;
+            world.edit("annotators", |spec| spec.emails.retain(|e| e != "new@example.com"));
+            if elsewhere {
+                world.elsewhere = vec!["new@example.com".to_owned()];
+            } else {
+                world.edit("annotators", |spec| spec.deletion_policy = DeletionPolicy::Retain);
+            }
+            for seconds in [0, 29] {
+                world.later(seconds);
+                let plan = world.settle();
+                assert!(plan.steps.is_empty());
+                let person = world.ledger.person("annotators", "new@example.com");
+                assert_eq!(person.is_some(), remembered, "{visible:?} {elsewhere} {seconds}");
+                assert!(
+                    person.is_none_or(|person| person.state == PersonState::Leaving && person.invited_at.is_some())
+                );
+            }
+            world.later(1);
+            assert!(world.settle().is_done());
+            assert!(world.ledger.person("annotators", "new@example.com").is_none());
+        }
+    }
+}
