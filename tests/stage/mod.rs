@@ -68,7 +68,10 @@ impl Stage {
             _ => stage.invite_only.extend(teams.clone()),
         }
         let values = [("watch.namespaces", &stage.watched), ("watch.inviteNamespaces", &stage.invite_only)];
-        let values = values.map(|(value, namespaces)| format!("{value}={{{}}}", namespaces.join(",")));
+        // Helm takes an empty list for one with an empty name in it.
+        let values = values.into_iter().filter(|(_, namespaces)| !namespaces.is_empty());
+        let values: Vec<String> =
+            values.map(|(value, namespaces)| format!("{value}={{{}}}", namespaces.join(","))).collect();
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         stage.kubeconfig = stage.plane.operator_kubeconfig_with(&home, &values).await.unwrap();
         (stage, teams)
