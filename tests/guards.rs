@@ -5,7 +5,7 @@
 
 mod stage;
 
-use label_studio_simulator::Options;
+use label_studio_simulator::{Options, Simulator};
 use serde_json::{Value, json};
 use stage::{Stage, condition, person};
 use std::time::Duration;
@@ -127,6 +127,28 @@ async fn killed_in_the_middle_of_an_approval_the_others_go_without_a_new_one_and
     let changes = stage.simulator.journal().writes().len();
     // What was under way when it was killed, at most four, may be asked for twice.
     assert!((300..=304).contains(&changes), "{changes}");
+}
+
+/// The server was replaced, and everybody is there as declared: nothing is done by the approval, and it is used all the same.
+#[tokio::test]
+async fn an_approval_by_which_nothing_is_left_to_do_is_told_too() {
+    let (stage, emails) = in_sync(2, json!({})).await;
+    let mut other = Options { legacy_token: Some(stage.simulator.legacy_token()), ..Options::default() };
+    other.organization.id = 77;
+    let other = Simulator::start(other).await.unwrap();
+    for email in &emails {
+        other.add_member(email, "AN");
+    }
+    stage.apply(&stage.organization(json!({"url": other.url()}))).await;
+    let organization = stage.ready("organization/acme", "False", "TargetChanged").await;
+    let message = condition(&organization, "Ready")["message"].as_str().unwrap().to_owned();
+    let digest = message.split("labelstudio.rs/approve=").nth(1).unwrap().trim();
+    let approve = format!("labelstudio.rs/approve={digest}");
+    stage.kubectl(&["annotate", "organization/acme", &approve], "").await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    stage.until("it is told", async || !events(&stage, "Approved").await.is_empty()).await;
+    assert_eq!(events(&stage, "Approved").await, [format!("approval {digest} is used")]);
+    assert!(other.journal().writes().is_empty(), "{:?}", other.journal().writes());
 }
 
 #[tokio::test]

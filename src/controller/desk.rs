@@ -5,7 +5,7 @@ use super::Context;
 use super::objects::{Objects, is_finalized};
 use super::publish::{FEW, has_people, is_left_behind, publish_organization, remember};
 use super::status::{InviteSituation, OrganizationView, invite_status};
-use super::tell::{tell_approval, tell_invites};
+use super::tell::{tell_approvals, tell_invites};
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::{Concerned, Forgotten, Memory};
@@ -65,9 +65,9 @@ impl Memory for Desk<'_> {
     }
 
     async fn remember(&mut self, ledger: &Ledger) -> Result<(), Forgotten> {
-        let stored = self.objects.organization.as_ref().and_then(|o| o.status.as_ref()?.approval.clone());
         remember(self.objects, ledger).await?;
-        tell_approval(self.context, self.objects, stored.as_ref()).await;
+        // Before its first step: a pass can be long, and its end may never come.
+        tell_approvals(self.context, self.objects).await;
         Ok(())
     }
 

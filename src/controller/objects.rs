@@ -11,7 +11,7 @@ use super::left_behind::LeftBehind;
 use super::task::OrganizationKey;
 use crate::engine::grants::foreign_namespace;
 use crate::engine::memory::Forgotten;
-use crate::resources::{FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
+use crate::resources::{Approval, FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Resource, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,8 @@ pub struct Objects {
     /// Written by us; the cache may not hold them yet.
     written: BTreeSet<String>,
     pub left_behind: LeftBehind,
+    /// Approvals that were stored and not told yet.
+    used: Vec<Approval>,
 }
 
 impl Objects {
@@ -43,6 +45,7 @@ impl Objects {
             invites: BTreeMap::new(),
             written: BTreeSet::new(),
             left_behind: LeftBehind::default(),
+            used: Vec::new(),
         }
     }
 
@@ -117,6 +120,10 @@ impl Objects {
         let written = put_status(&api, &known, set, |o| o.status.as_ref(), tries).await;
         match written {
             Ok(object) => {
+                let digest = |status: Option<&OrganizationStatus>| Some(status?.approval.as_ref()?.digest.clone());
+                if digest(known.status.as_ref()) != digest(object.status.as_ref()) {
+                    self.used.extend(object.status.as_ref().and_then(|status| status.approval.clone()));
+                }
                 self.organization = Some(Arc::new(object));
                 Ok(())
             }
@@ -126,6 +133,11 @@ impl Objects {
                 Err(failure.ends(&*known))
             }
         }
+    }
+
+    /// Approvals that were stored, each once, by whichever write that was.
+    pub fn take_used(&mut self) -> Vec<Approval> {
+        std::mem::take(&mut self.used)
     }
 
     /// Several statuses at once, a few in flight. The others are tried all the same when one fails; see [`tolerated`].

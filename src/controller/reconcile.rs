@@ -14,7 +14,7 @@ use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::takeover::Others;
 use super::task::{OrganizationKey, stopped};
-use super::tell::tell_left_behind;
+use super::tell::{tell_approvals, tell_left_behind};
 use super::watch::Watched;
 use super::{Context, connect, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
@@ -117,6 +117,7 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
         objects.left_behind.end();
     }
     tell_left_behind(context, &mut objects).await;
+    tell_approvals(context, &mut objects).await;
     let again = objects.left_behind.next();
     state.objects = Some(objects);
     let result = if ended.is_ok() { state.result } else { "conflict" };

@@ -4,7 +4,7 @@ use super::Context;
 use super::objects::Objects;
 use super::status::approvable;
 use crate::engine::plan::Plan;
-use crate::resources::{Approval, Organization, UserInviteStatus};
+use crate::resources::{Organization, UserInviteStatus};
 use futures::StreamExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::EventType;
@@ -46,16 +46,17 @@ async fn tell_approvable(context: &Context, organization: &Organization, plan: O
     }
 }
 
-/// An approval is used once, and that is told.
-pub async fn tell_approval(context: &Context, objects: &Objects, before: Option<&Approval>) {
+/// An approval is used once, and that is told, whether or not anything is left to do by it.
+pub async fn tell_approvals(context: &Context, objects: &mut Objects) {
+    let used = objects.take_used();
     let Some(organization) = objects.organization.as_ref() else { return };
-    let used = organization.status.as_ref().and_then(|status| status.approval.as_ref());
-    let Some(used) = used.filter(|used| before.is_none_or(|before| before.digest != used.digest)) else { return };
-    let note = match used.steps.len() {
-        0 => format!("approval {} is used", used.digest),
-        steps => format!("approval {} is used: {steps} people lose access or rank by it", used.digest),
-    };
-    context.events.tell(&**organization, EventType::Normal, "Approved", &note).await;
+    for used in used {
+        let note = match used.steps.len() {
+            0 => format!("approval {} is used", used.digest),
+            steps => format!("approval {} is used: {steps} people lose access or rank by it", used.digest),
+        };
+        context.events.tell(&**organization, EventType::Normal, "Approved", &note).await;
+    }
 }
 
 /// UserInvites that cannot be written, each once while it lasts.
