@@ -134,6 +134,23 @@ async fn deleting_the_organization_first_removes_nobody() {
     assert_eq!(stage.simulator.journal().writes().len(), 0);
 }
 
+#[tokio::test]
+async fn deleting_the_organization_with_departures_pending_tells_how_many_end_undone() {
+    let stage = with_people(&["ada", "alan", "grace", "joan"]).await;
+    stage.delete("userinvite/people").await;
+    stage.delete("organization/acme").await;
+    let told = async || {
+        let events = stage.get("events.events.k8s.io").await;
+        let undone = events["items"].as_array().unwrap().iter().filter(|e| e["reason"] == "DeparturesUndone");
+        undone.map(|event| event["note"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    stage.until("it is told", async || !told().await.is_empty()).await;
+    let [note] = &told().await[..] else { panic!("told once") };
+    assert!(note.contains("4 departures") && note.contains("ada@example.com") && note.contains("1 more"), "{note}");
+    assert_eq!(role(&stage, "ada"), "AN");
+    assert!(stage.simulator.journal().writes().is_empty());
+}
+
 /// A GitOps tool that prunes deletes the manifests of people as well, and mostly first.
 #[tokio::test]
 async fn everything_pruned_at_once_removes_nobody_and_ends() {

@@ -14,7 +14,7 @@ use super::situation::{Kind, Problem};
 use super::status::OrganizationView;
 use super::takeover::Others;
 use super::task::{OrganizationKey, stopped};
-use super::tell::{tell_approvals, tell_left_behind};
+use super::tell::{tell_approvals, tell_departures_undone, tell_left_behind};
 use super::watch::Watched;
 use super::{Context, connect, credentials, invite_link, signup_lock};
 use crate::engine::desired::{Desired, desired};
@@ -81,6 +81,8 @@ pub struct State {
     conflicts: u32,
     /// The last pass ended when the roster was there, for what had happened meanwhile.
     overtaken: bool,
+    /// The Organization, by its uid, whose departures were told to end undone.
+    undone: Option<String>,
     /// What came of the last pass, in a word for the figures.
     result: &'static str,
 }
@@ -99,6 +101,7 @@ impl State {
             passing: Passing::default(),
             conflicts: 0,
             overtaken: false,
+            undone: None,
             result: "",
         }
     }
@@ -109,7 +112,9 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     let begun = Instant::now();
     state.result = "done";
     let mut objects = state.objects.take().unwrap_or_else(|| Objects::new(context.kube.clone(), key.clone()));
+    let before = objects.organization.clone();
     objects.refresh(context);
+    tell_undone(context, state, before.as_deref(), objects.organization.as_deref()).await;
     let asked = objects.organization.as_ref().and_then(|organization| asks_for_a_pass(organization).cloned());
     objects.begin(asked.as_ref());
     let ended = attempt(context, state, &mut objects, woken, seen).await;
@@ -138,6 +143,20 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
             state.conflicts = (state.conflicts + 1).min(10);
             Next::After(Duration::from_millis(100 << state.conflicts.min(8)).mul_f64(0.5 + fastrand::f64()))
         }
+    }
+}
+
+/// What an Organization had not carried out when it was deleted nobody will: with it goes the only list of it.
+async fn tell_undone(context: &Context, state: &mut State, before: Option<&Organization>, now: Option<&Organization>) {
+    let same = now.filter(|now| before.is_none_or(|before| now.uid() == before.uid()));
+    // As it was last known; where another one stands in its place already, too.
+    let Some(gone) = same.or(before).filter(|known| known.metadata.deletion_timestamp.is_some() || same.is_none())
+    else {
+        return;
+    };
+    if state.undone != gone.uid() {
+        state.undone = gone.uid();
+        tell_departures_undone(context, gone).await;
     }
 }
 

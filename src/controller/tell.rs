@@ -59,6 +59,24 @@ pub async fn tell_approvals(context: &Context, objects: &mut Objects) {
     }
 }
 
+/// An Organization is deleted before all departures are carried out: who keeps access has to be known to somebody.
+pub async fn tell_departures_undone(context: &Context, organization: &Organization) {
+    let departures = organization.status.as_ref().map(|status| status.departures.as_slice()).unwrap_or_default();
+    let people: Vec<&str> = departures.iter().flat_map(|gone| &gone.users).map(|person| person.email.trim()).collect();
+    if people.is_empty() {
+        return;
+    }
+    let more = people.len().saturating_sub(3);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named: Vec<&str> = people.iter().take(3).copied().collect();
+    let note = format!(
+        "deleted with {} departures that end undone: whatever access {}{rest} still have stays",
+        people.len(),
+        named.join(", ")
+    );
+    context.events.tell(organization, EventType::Warning, "DeparturesUndone", &note).await;
+}
+
 /// UserInvites that cannot be written, each once while it lasts.
 pub async fn tell_left_behind(context: &Context, objects: &mut Objects) {
     let untold = objects.left_behind.take_untold();
