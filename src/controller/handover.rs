@@ -7,6 +7,7 @@ use super::objects::{Objects, tolerated};
 use super::publish::remember;
 use super::status::{InviteSituation, invite_status};
 use crate::engine;
+use crate::engine::hand_over::Room;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
 use crate::resources::{Mode, seconds};
@@ -27,6 +28,7 @@ pub async fn hand_over(
     let stands = objects.stands().await?;
     let observes = objects.organization.as_ref().is_none_or(|o| o.spec.mode == Mode::Observe);
     let grants = objects.organization.as_ref().map(|o| o.spec.grants.clone()).unwrap_or_default();
+    let (mut room, now) = (Room::of(ledger), seconds(Timestamp::now()));
     let mut done = Vec::new();
     for invite in dying {
         let name = invite.key();
@@ -35,8 +37,12 @@ pub async fn hand_over(
             done.push(name);
             continue;
         }
-        // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that.
-        if stands && !observes && !engine::hand_over::hand_over(ledger, &invite, &grants, seconds(Timestamp::now())) {
+        // Everything goes at once: a GitOps tool prunes all, a namespace ends. Nobody loses access by that. And once the
+        // list is full, whoever comes after waits for those before, so that none of them is tried again and again in vain.
+        if stands
+            && !observes
+            && (!waiting.is_empty() || !engine::hand_over::hand_over(ledger, &mut room, &invite, &grants, now))
+        {
             waiting.push(name);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use label_studio_operator::engine::hand_over::hand_over;
+use label_studio_operator::engine::hand_over::{Room, hand_over};
 use label_studio_operator::engine::ledger::{InviteMemory, Ledger};
 use label_studio_operator::engine::memory::{Concerned, Forgotten, Memory};
 use label_studio_operator::engine::plan::{Guest, Plan};
@@ -89,8 +89,9 @@ impl Disk {
         if dying.is_empty() {
             return Ok(());
         }
+        let mut room = Room::of(ledger);
         for invite in &dying {
-            assert!(hand_over(ledger, invite, &[], seconds(Timestamp::now())));
+            assert!(hand_over(ledger, &mut room, invite, &[], seconds(Timestamp::now())));
         }
         self.remember(ledger).await?;
         for name in dying.iter().map(ResourceExt::name_any) {

@@ -1,7 +1,7 @@
 //! UserInvites of other namespaces: as far as the Organization's grants go, and nobody leaves because one is withdrawn.
 
 use super::*;
-use crate::engine::hand_over::hand_over;
+use crate::engine::hand_over::{Room, hand_over};
 
 /// Everybody at example.com, up to this role.
 pub fn grant(world: &mut World, namespace: &str, role: &str) {
@@ -43,7 +43,8 @@ fn drop_everybody(world: &mut World) {
 pub fn delete(world: &mut World, name: &str) {
     let at = world.invites.iter().position(|invite| invite.metadata.name.as_deref() == Some(name)).unwrap();
     let invite = world.invites.remove(at);
-    assert!(hand_over(&mut world.ledger, &invite, &world.organization.spec.grants, world.now));
+    let mut room = Room::of(&world.ledger);
+    assert!(hand_over(&mut world.ledger, &mut room, &invite, &world.organization.spec.grants, world.now));
     world.ledger.invites.remove(&invite.key());
 }
 
