@@ -218,6 +218,31 @@ async fn whom_an_identity_provider_manages_is_left_alone_unless_that_is_overrule
     assert_eq!(with_role(&stage, "AN"), 2);
 }
 
+/// The switch is seen before the first write: no role is tried, and that is no error.
+#[tokio::test]
+async fn where_the_organization_forbids_roles_by_hand_no_role_is_tried() {
+    let mut stage = Stage::set(Options::default()).await;
+    stage.simulator.change(|state| state.organization.manual_role_management = false);
+    let emails = emails(2);
+    for (email, role) in emails.iter().zip(["AN", "RE"]) {
+        stage.simulator.add_member(email, role);
+    }
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    stage.apply(&people("Annotator", &emails)).await;
+    stage.start_operator();
+    let invite = stage.ready("userinvite/people", "True", "Held").await;
+    assert_eq!(person(&invite, &emails[0])["state"], "Active");
+    assert_eq!(person(&invite, &emails[1])["reason"], "ManagedByIdentityProvider");
+    stage.ready("organization/acme", "True", "Reconciled").await;
+    assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
+
+    stage.simulator.change(|state| state.organization.manual_role_management = true);
+    reconcile(&stage, "1").await;
+    stage.ready("userinvite/people", "True", "Reconciled").await;
+    assert_eq!(with_role(&stage, "AN"), 2);
+}
+
 #[tokio::test]
 async fn somebody_who_changes_a_role_back_again_and_again_is_left_to_settle_it() {
     let (stage, emails) = in_sync(2, json!({})).await;

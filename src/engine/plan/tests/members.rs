@@ -196,3 +196,21 @@ fn of_two_accounts_that_differ_only_in_case_the_one_with_access_counts() {
         }
     }
 }
+
+#[test]
+fn where_the_organization_forbids_roles_by_hand_only_invitations_are_sent() {
+    let mut world = World::in_sync();
+    world.roles_by_hand = false;
+    world.change_member("person0@example.com", |m| m.role = Some(Role::Reviewer));
+    world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
+    for provider in [crate::resources::IdentityProvider::Respect, crate::resources::IdentityProvider::Override] {
+        world.organization.spec.guards.identity_provider = provider;
+        let plan = world.plan();
+        assert_eq!(steps(&plan), ["invite 1 as Annotator: new@example.com"], "{provider:?}");
+        assert_eq!(
+            held(&plan),
+            [(HeldReason::ManagedByIdentityProvider, vec!["person0@example.com".to_owned()])],
+            "{provider:?}"
+        );
+    }
+}

@@ -44,6 +44,8 @@ struct World {
     /// Whom a search was made for, and did not find.
     sought: Vec<String>,
     search_finds: Option<bool>,
+    /// Whether the organization lets anybody set roles by hand.
+    roles_by_hand: bool,
     seats: Option<crate::resources::Seats>,
     workspaces: Workspaces,
     ledger: Ledger,
@@ -78,6 +80,7 @@ impl World {
             completeness: Completeness::Complete,
             sought: Vec::new(),
             search_finds: None,
+            roles_by_hand: true,
             seats: None,
             workspaces: Workspaces::default(),
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
@@ -147,7 +150,7 @@ impl World {
             me: ME,
             own_address: "operator@example.com".to_owned(),
             created_by: Some(OWNER),
-            roles_by_hand: true,
+            roles_by_hand: self.roles_by_hand,
             email_configured: true,
             may_invite: true,
             seats: self.seats,
