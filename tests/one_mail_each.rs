@@ -48,6 +48,44 @@ async fn killed_twenty_times_in_the_middle_of_300_invitations_exactly_300_mails(
     assert_eq!(most_mails(&stage, &emails), 1);
 }
 
+/// Nobody but the operator knows of a mail there: whom it cannot tell of any more is held, and nobody is mailed twice.
+#[tokio::test]
+async fn killed_twenty_times_where_invitations_are_hidden_at_most_one_mail_each_and_the_rest_held() {
+    let mut stage = Stage::set(Options { latency: Duration::from_millis(30), ..hidden() }).await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({}))).await;
+    let emails = crowd(80);
+    invite(&stage, &emails).await;
+    for round in 0..20_u64 {
+        stage.start_operator();
+        let before = stage.simulator.journal().len();
+        let few = 4 + usize::try_from(round % 5).unwrap();
+        stage.until("a few more requests", async || stage.simulator.journal().len() > before + few).await;
+        tokio::time::sleep(Duration::from_millis(round * 7 % 40)).await; // the point of the kill, not a wait
+        stage.operator().kill_hard().unwrap();
+    }
+    assert!(stage.simulator.mails().len() < emails.len(), "killed too late to prove anything");
+    stage.start_operator();
+    let mut invite = json!(null);
+    stage
+        .until("an outcome for everybody", async || {
+            invite = stage.get("userinvite/crowd").await;
+            let known =
+                |email: &String| person(&invite, email)["state"] != "Inviting" && !person(&invite, email).is_null();
+            let marked = !stage.get("organization/acme").await["status"]["inFlight"].is_null();
+            !marked && emails.iter().all(known)
+        })
+        .await;
+    for email in &emails {
+        let (mails, entry) = (stage.simulator.mails_to(email), person(&invite, email));
+        let held = entry["reason"] == "InviteUnconfirmed";
+        assert!(held || entry["state"] == "Invited", "{entry:#}");
+        assert!(mails <= 1 && (mails == 1 || held), "{mails} mails: {entry:#}");
+    }
+    let unconfirmed = emails.iter().filter(|email| person(&invite, email)["reason"] == "InviteUnconfirmed").count();
+    assert!(unconfirmed <= 20, "at most one with each kill: {unconfirmed}");
+}
+
 #[tokio::test]
 async fn an_answer_lost_after_the_mail_was_sent_sends_no_second_one() {
     let stage = Stage::play(Options::default()).await;
