@@ -219,6 +219,81 @@ async fn each_policy_with_what_may_happen_at_the_same_time() {
     .await;
 }
 
+/// A team's namespace: its deletion is that of its manifests. The Organization's own: everything goes, and nobody by it.
+#[tokio::test]
+async fn each_policy_and_a_namespace_that_is_deleted() {
+    join_all(["team", "Organization"].map(async |whose| {
+        // With rights that are not deleted along with the namespace.
+        let mut stage = Stage::set_apart(Options::default()).await;
+        let (home, team) = (stage.namespace.clone(), stage.plane.namespace("team").await.unwrap());
+        stage.watched.push(team.clone());
+        for policy in POLICIES {
+            stage.simulator.add_member(&email(policy, "active"), "AN");
+        }
+        stage.start_operator();
+        stage.secret(&stage.simulator.legacy_token()).await;
+        stage.apply(&stage.organization(json!({"grants": [{"namespaces": [team], "maxRole": "Annotator"}]}))).await;
+        let from = if whose == "team" { &team } else { &home };
+        stage.at(from);
+        for policy in POLICIES {
+            stage
+                .apply(&at_home(&home, invite(&name(policy, "active"), "Annotator", policy, &email(policy, "active"))))
+                .await;
+        }
+        for policy in POLICIES {
+            stage.ready(&format!("userinvite/{}", name(policy, "active")), "True", "Reconciled").await;
+        }
+        stage.kubectl(&["delete", &format!("namespace/{from}"), "--timeout=80s"], "").await;
+        if whose == "team" {
+            departed(stage.at(&home)).await;
+        } else {
+            assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
+        }
+        let ends = if whose == "team" { STATES[0].1 } else { ["Active AN"; 3] };
+        for (policy, end) in POLICIES.iter().zip(ends) {
+            assert_eq!(standing(&stage, &email(policy, "active")), end, "{whose}, {policy}");
+        }
+    }))
+    .await;
+}
+
+/// Another namespace lists an Administrator, who stands above its grant, and deletes its object: nothing came of the claim,
+/// and nothing comes of its end.
+#[tokio::test]
+async fn each_policy_and_a_foreign_namespace_that_lists_an_administrator() {
+    let (mut stage, [team, _]) = Stage::set_teams(Options::default(), "watch.inviteNamespaces").await;
+    let home = stage.namespace.clone();
+    for policy in POLICIES {
+        stage.simulator.add_member(&email(policy, "boss"), "AD");
+    }
+    stage.start_operator();
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&stage.organization(json!({"grants": [{"namespaces": [team], "maxRole": "Manager"}]}))).await;
+    for policy in POLICIES {
+        let boss = invite(&name(policy, "boss"), "Annotator", policy, &email(policy, "boss"));
+        stage.at(&team).apply(&at_home(&home, boss)).await;
+    }
+    for policy in POLICIES {
+        stage.ready(&format!("userinvite/{}", name(policy, "boss")), "False", "RoleAboveGrant").await;
+    }
+    delete_all(&stage, &POLICIES.map(|policy| name(policy, "boss"))).await;
+    stage.at(&home).kubectl(&["annotate", "organization/acme", "labelstudio.rs/reconcile=1"], "").await;
+    stage
+        .until("a pass", async || stage.get("organization/acme").await["status"]["lastHandledReconcileAt"] == "1")
+        .await;
+    assert!(stage.get("organization/acme").await["status"]["departures"].is_null(), "so nobody departs later either");
+    for policy in POLICIES {
+        assert_eq!(standing(&stage, &email(policy, "boss")), "Active AD", "{policy}");
+    }
+    assert!(stage.simulator.journal().writes().is_empty(), "{:?}", stage.simulator.journal().writes());
+}
+
+/// For the Organization in that namespace.
+fn at_home(home: &str, mut invite: Value) -> Value {
+    invite["spec"]["organizationRef"]["namespace"] = json!(home);
+    invite
+}
+
 /// As a GitOps tool does it that prunes last: the new Organization and its people, then the old ones go. They come along with
 /// all that is remembered of them: nobody is mailed again, and nobody leaves, not even where the server does not show who was
 /// invited.
@@ -289,7 +364,9 @@ async fn rename(stage: &mut Stage, way: &str) {
 }
 
 #[tokio::test]
-async fn more_at_once_than_the_list_of_departures_holds_wait_for_their_turn() {
+async fn each_policy_and_more_at_once_than_the_list_of_departures_holds() {
+    // Two of these fill the list; whoever is retained needs no place in it.
+    const PARTS: [&str; 4] = ["Deactivate", "Deactivate", "Remove", "Retain"];
     let stage = Stage::play(Options::default()).await;
     stage
         .apply(&stage.organization(json!({
@@ -298,15 +375,15 @@ async fn more_at_once_than_the_list_of_departures_holds_wait_for_their_turn() {
         .await;
     let long = "x".repeat(200);
     let people = |part: usize| (0..500).map(|n| format!("{long}{part}-{n:03}@example.com")).collect::<Vec<String>>();
-    for email in (0..3).flat_map(people) {
+    for email in (0..PARTS.len()).flat_map(people) {
         stage.simulator.add_member(&email, "AN");
     }
-    for part in 0..3 {
-        let emails = people(part);
-        let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
-        stage.apply(&Stage::invite(&format!("part-{part}"), "Annotator", &emails)).await;
+    for (part, policy) in PARTS.into_iter().enumerate() {
+        let mut invite = invite(&format!("part-{part}"), "Annotator", policy, "");
+        invite["spec"]["emails"] = json!(people(part));
+        stage.apply(&invite).await;
     }
-    for part in 0..3 {
+    for part in 0..PARTS.len() {
         stage.ready(&format!("userinvite/part-{part}"), "True", "Reconciled").await;
     }
     stage.kubectl(&["delete", "userinvites", "--all", "--wait=false"], "").await;
@@ -320,7 +397,10 @@ async fn more_at_once_than_the_list_of_departures_holds_wait_for_their_turn() {
     stage.until("one that waits, and says so", full).await;
     stage.until("every manifest is gone", async || stage.get("userinvites").await["items"] == json!([])).await;
     departed(&stage).await;
-    for email in (0..3).flat_map(people) {
-        assert_eq!(standing(&stage, &email), "Deactivated", "{email}");
+    for (part, policy) in PARTS.into_iter().enumerate() {
+        let end = STATES[0].1[POLICIES.iter().position(|known| *known == policy).unwrap()];
+        for email in people(part) {
+            assert_eq!(standing(&stage, &email), end, "{policy}, {email}");
+        }
     }
 }
