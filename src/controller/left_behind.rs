@@ -115,7 +115,7 @@ impl LeftBehind {
     pub fn hung(&mut self, name: &str) {
         let now = Instant::now();
         let slow = self.slow.entry(namespace(name).to_owned()).or_insert(Slow { until: now, tries: 0 });
-        let pause = FIRST_PAUSE.saturating_mul(1 << slow.tries.min(10)).min(LONGEST_DOUBT);
+        let pause = FIRST_PAUSE.saturating_mul(1 << slow.tries.min(10)).min(LONGEST_DOUBT / 2);
         slow.until = now + pause;
         slow.tries += 1;
         let until = now + pause * 2;

@@ -117,7 +117,8 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     tell_undone(context, state, before.as_deref(), objects.organization.as_deref()).await;
     let asked = objects.organization.as_ref().and_then(|organization| asks_for_a_pass(organization).cloned());
     objects.begin(asked.as_ref());
-    let ended = attempt(context, state, &mut objects, woken, seen).await;
+    // Boxed, since it is large.
+    let ended = Box::pin(attempt(context, state, &mut objects, woken, seen)).await;
     if ended.is_ok() {
         objects.left_behind.end();
     }
