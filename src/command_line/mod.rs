@@ -1,6 +1,8 @@
 //! The command line: one file per command. Knows clap, never HTTP.
 
+mod cluster;
 mod crds;
+mod detach;
 mod probe;
 mod run;
 
@@ -19,6 +21,10 @@ struct Arguments {
 enum Command {
     /// Run the controller: in a cluster, or from a kubeconfig.
     Run(Box<run::Arguments>),
+    /// Take the operator's finalizers off and change nothing else: for an uninstall without losing people.
+    ///
+    /// Refuses while a controller is at work. Example: helm uninstall label-studio-operator && label-studio-operator detach
+    Detach(detach::Arguments),
     /// Print the CustomResourceDefinitions.
     ///
     /// Example: label-studio-operator crds | kubectl apply --server-side -f -
@@ -39,6 +45,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Run(arguments) => run::run(*arguments),
+        Command::Detach(arguments) => detach::detach(arguments),
         Command::Crds(arguments) => crds::crds(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
     };

@@ -1,5 +1,6 @@
 //! `run`: the controller, in a cluster or from a kubeconfig.
 
+use super::cluster;
 use crate::controller::{self, Settings, Terms};
 use anyhow::Context as _;
 use std::net::SocketAddr;
@@ -104,13 +105,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => logs.json().init(),
     }
-    let terms = Terms { name: lease_name, lasts: Duration::from_secs(lease_seconds.max(1)) };
+    let named =
+        |namespaces: Vec<String>| -> Vec<String> { namespaces.into_iter().filter(|name| !name.is_empty()).collect() };
+    let (namespaces, invite_namespaces) = (named(namespace), named(invite_namespace));
+    let looks_into = [&*namespaces, &*invite_namespaces].concat();
+    let terms = Terms { name: lease_name, lasts: Duration::from_secs(lease_seconds.max(1)), looks_into };
     let settings = Settings {
         lease: leader_elect.then_some(terms),
         health_address,
         metrics_address,
-        namespaces: namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
-        invite_namespaces: invite_namespace.into_iter().filter(|namespace| !namespace.is_empty()).collect(),
+        namespaces,
+        invite_namespaces,
         allowed_servers: allowed_server
             .iter()
             .map(|host| host.trim().to_lowercase())
@@ -123,13 +128,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         longest_rollout: Duration::from_millis(longest_rollout_ms),
         stop_within: Duration::from_secs(10),
     };
-    // One provider for kube and for the client of Label Studio, before either makes a connection.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        tracing::debug!("a crypto provider is installed already");
-    }
-    // The work is waiting for two servers: one thread is plenty, and memory stays small.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(controller(settings))
+    cluster::block_on(controller(settings))
 }
 
 async fn controller(settings: Settings) -> anyhow::Result<()> {
@@ -141,8 +140,7 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
         tracing::info!("stopping: what is in flight ends, nothing new starts");
         tell.send_replace(true);
     });
-    let config =
-        kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+    let config = cluster::config().await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, "starting");
     controller::run(config, settings, stop).await?;
     tracing::info!("stopped");

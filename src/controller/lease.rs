@@ -7,8 +7,8 @@ use crate::label_studio::{Boottime, Fence};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, ResourceExt as _};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -18,7 +18,14 @@ pub struct Terms {
     pub name: String,
     /// Another replica takes over when it saw no renewal for so long: whole seconds.
     pub lasts: Duration,
+    /// Where its holder looks, said in the Lease; none: everywhere.
+    pub looks_into: Vec<String>,
 }
+
+/// By which a Lease of ours is found, whatever it is called and wherever it is.
+pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "label-studio-operator");
+/// The namespaces that its holder looks into, by comma. Empty: all.
+pub const LOOKS_INTO: &str = "labelstudio.rs/looks-into";
 
 impl Terms {
     /// No request starts when the last renewal that was accepted was sent so long ago. The rest is what a request that
@@ -101,6 +108,7 @@ impl Candidate {
                 let mut lease = Lease::default();
                 lease.metadata.name = Some(self.terms.name.clone());
                 lease.spec = Some(self.spec(None));
+                self.describe(&mut lease);
                 unless_conflict(self.api.create(&PostParams::default(), &lease).await)?
             }
             Some(lease) if self.is_free(&lease) => self.write(lease).await?,
@@ -139,8 +147,15 @@ impl Candidate {
     /// None: somebody else was faster.
     async fn write(&self, mut lease: Lease) -> kube::Result<Option<Lease>> {
         lease.spec = Some(self.spec(lease.spec.take()));
+        self.describe(&mut lease);
         // The API server compares the resourceVersion that was read.
         unless_conflict(self.api.replace(&self.terms.name, &PostParams::default(), &lease).await)
+    }
+
+    fn describe(&self, lease: &mut Lease) {
+        let (name, value) = LABEL;
+        lease.labels_mut().insert(name.to_owned(), value.to_owned());
+        lease.annotations_mut().insert(LOOKS_INTO.to_owned(), self.terms.looks_into.join(","));
     }
 
     fn spec(&self, before: Option<LeaseSpec>) -> LeaseSpec {

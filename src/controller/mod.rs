@@ -5,6 +5,7 @@ mod conclude;
 mod connect;
 mod credentials;
 mod desk;
+mod detach;
 mod events;
 mod farewell;
 mod figures;
@@ -37,6 +38,7 @@ mod watch;
 use crate::engine::mark::MailPatience;
 use crate::label_studio::{Paces, Timeouts, Traffic};
 
+pub use detach::{Detached, Scope, Undetached, detach};
 pub use lead::{Ended, run};
 pub use lease::Terms;
 pub use probe::{Unwell, probe};

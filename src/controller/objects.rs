@@ -5,7 +5,7 @@ mod several;
 mod write;
 
 use self::several::{Write, Written, write_several};
-use self::write::{Failure, TRIES, put_status};
+use self::write::{TRIES, put_status};
 use super::Context;
 use super::left_behind::LeftBehind;
 use super::task::OrganizationKey;
@@ -16,6 +16,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Resource, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use self::write::{Failure, patch_finalizers};
 
 /// Name under which the API server notes who wrote what.
 pub const MANAGER: &str = "label-studio-operator";

@@ -249,7 +249,7 @@ impl Watched {
     }
 }
 
-fn scoped<K>(kube: &kube::Client, namespace: Option<&String>) -> Api<K>
+pub fn scoped<K>(kube: &kube::Client, namespace: Option<&String>) -> Api<K>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
 {

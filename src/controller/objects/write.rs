@@ -49,7 +49,7 @@ impl From<kube::Error> for Failure {
 }
 
 impl Failure {
-    fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             Self::Changed => "it was changed by somebody else".to_owned(),
             Self::Waits => "it could not be written before".to_owned(),
@@ -104,11 +104,15 @@ where
     Err(Failure::Changed)
 }
 
-pub async fn patch_finalizers(
-    api: &Api<UserInvite>,
-    known: &UserInvite,
+/// Compare-and-swap of the finalizers: after a conflict the change is made to those that stand then.
+pub async fn patch_finalizers<K>(
+    api: &Api<K>,
+    known: &K,
     change: impl Fn(&mut Vec<String>),
-) -> Result<UserInvite, Failure> {
+) -> Result<K, Failure>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
     let name = known.name_any();
     let mut finalizers = known.finalizers().to_vec();
     change(&mut finalizers);
