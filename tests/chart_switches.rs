@@ -275,6 +275,7 @@ async fn a_typing_error_in_the_values_is_refused_with_a_word_about_it() {
         ("watch.namespaces={A_b}", "at '/watch/namespaces/0': 'A_b' does not match pattern"),
         ("watch.inviteNamespaces={a},watch.namespaces={a}", "watch.inviteNamespaces names a"),
         ("watch.allNamespaces=true,watch.inviteNamespaces={a}", "choose one of the two"),
+        ("watch.selector[0]=a", "at '/watch/selector': got array, want string"),
         ("watch.allNamespaces=yes", "at '/watch/allNamespaces': got string, want boolean"),
         ("watch.allNamespaces=true,watch.namespaces={a}", "choose one of the two"),
         ("inviteLink.enable=true", "at '/inviteLink': additional properties 'enable' not allowed"),

@@ -3,6 +3,7 @@
 use super::cluster;
 use crate::controller::{self, Settings, Terms};
 use anyhow::Context as _;
+use kube::core::Selector;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,11 @@ pub struct Arguments {
         requires = "namespace"
     )]
     invite_namespace: Vec<String>,
+
+    /// Act for those Organizations only whose labels fit, and for the UserInvites that refer to them: for several operators that
+    /// share the work, such as shard=a and shard=b. Written as for kubectl get --selector. Without it: for all.
+    #[arg(long, value_name = "SELECTOR", env = "LABEL_STUDIO_OPERATOR_SELECTOR", value_parser = controller::selector)]
+    selector: Option<Selector>,
 
     /// Talk to this Label Studio host only; repeat it for several. Without it: to whatever host an Organization names.
     #[arg(long, value_name = "HOST", env = "LABEL_STUDIO_OPERATOR_ALLOWED_SERVER", value_delimiter = ',')]
@@ -85,6 +91,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments {
         namespace,
         invite_namespace,
+        selector,
         allowed_server,
         leader_elect,
         lease_name,
@@ -116,6 +123,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         metrics_address,
         namespaces,
         invite_namespaces,
+        selector: selector.unwrap_or_default(),
         allowed_servers: allowed_server
             .iter()
             .map(|host| host.trim().to_lowercase())
@@ -141,7 +149,8 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
         tell.send_replace(true);
     });
     let config = cluster::config().await?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, "starting");
+    let (version, selector) = (env!("CARGO_PKG_VERSION"), settings.selector.to_string());
+    tracing::info!(version, namespaces = ?settings.namespaces, selector, "starting");
     controller::run(config, settings, stop).await?;
     tracing::info!("stopped");
     Ok(())

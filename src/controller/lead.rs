@@ -7,7 +7,7 @@ use super::lease::{Candidate, Held};
 use super::serve::{Pages, serve};
 use super::station::{Phase, Station};
 use super::task::{Tasks, stopped};
-use super::{Context, Settings, events, rivals, watch};
+use super::{Context, Settings, events, rivals, shard, watch};
 use crate::label_studio::{Fence, Paces, Traffic};
 use kube::client::{Body, ClientBuilder};
 use std::net::SocketAddr;
@@ -108,7 +108,7 @@ async fn lead(
         () = stopped(&mut stop) => return true,
         () = until_kinds_are_there(&kube, &station) => {}
     }
-    let (watched, streams) = watch::watch(&kube, &settings.namespaces, &settings.invite_namespaces);
+    let (watched, streams) = watch::watch(&kube, &settings.namespaces, &settings.invite_namespaces, &settings.selector);
     let context = Arc::new(Context {
         events: events::Events::new(kube.clone()),
         kube,
@@ -117,6 +117,7 @@ async fn lead(
         traffic: Traffic::behind(fence),
         figures: Figures::default(),
         rivals: rivals::Rivals::default(),
+        compared: shard::Compared::default(),
         settings,
         stop: stop.clone(),
     });

@@ -79,14 +79,17 @@ impl Gauges {
     fn of(context: &Context) -> Self {
         let gauges = Self::default();
         let now = Timestamp::now();
-        let organizations: Vec<_> = context.watched.iter().flat_map(|watched| watched.organizations.state()).collect();
+        let all = context.watched.iter().flat_map(|watched| watched.organizations.state());
+        let organizations: Vec<_> = all.filter(|organization| context.is_ours(organization)).collect();
         for organization in &organizations {
             gauges.organization(organization, now);
         }
         // Only who is there is a label: whom a UserInvite refers to anybody may make up, an address among it.
         let there: HashSet<OrganizationKey> = organizations.iter().map(|organization| key_of(organization)).collect();
         for watched in &context.watched {
-            watched.invites.state().iter().for_each(|invite| gauges.user_invite(invite, &there));
+            let invites = watched.invites.state().into_iter();
+            let invites = invites.filter(|invite| context.acts_for(&organization_of(invite)));
+            invites.for_each(|invite| gauges.user_invite(&invite, &there));
         }
         let known = context.figures.known();
         known.iter().filter(|(key, _)| there.contains(key)).for_each(|(key, known)| gauges.known(key, known));

@@ -24,8 +24,10 @@ mod publish;
 mod readable;
 mod reconcile;
 mod rivals;
+mod selector;
 mod serve;
 mod server;
+mod shard;
 mod signup_lock;
 mod situation;
 mod station;
@@ -37,11 +39,13 @@ mod watch;
 
 use crate::engine::mark::MailPatience;
 use crate::label_studio::{Paces, Timeouts, Traffic};
+use kube::core::Selector;
 
 pub use detach::{Detached, Scope, Undetached, detach};
 pub use lead::{Ended, run};
 pub use lease::Terms;
 pub use probe::{Unwell, probe};
+pub use selector::selector;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -60,6 +64,8 @@ pub struct Settings {
     pub namespaces: Vec<String>,
     /// Looked into for UserInvites only, besides those.
     pub invite_namespaces: Vec<String>,
+    /// Which Organizations are acted for, by their labels; those of the others are seen.
+    pub selector: Selector,
     /// Hosts in lower case, without port. Empty: every host.
     pub allowed_servers: Vec<String>,
     /// How long a mail request may take.
@@ -95,6 +101,7 @@ struct Context {
     traffic: Traffic,
     figures: figures::Figures,
     rivals: rivals::Rivals,
+    compared: shard::Compared,
     settings: Settings,
     stop: channel::Receiver<bool>,
 }

@@ -8,11 +8,13 @@ use self::several::{Write, Written, write_several};
 use self::write::{TRIES, put_status};
 use super::Context;
 use super::left_behind::LeftBehind;
+use super::shard::is_ours;
 use super::task::OrganizationKey;
 use crate::engine::grants::foreign_namespace;
 use crate::engine::memory::Forgotten;
 use crate::resources::{Approval, FINALIZER, Organization, OrganizationStatus, UserInvite, UserInviteStatus};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::core::Selector;
 use kube::{Api, Resource, ResourceExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub const MANAGER: &str = "label-studio-operator";
 pub struct Objects {
     kube: kube::Client,
     pub key: OrganizationKey,
+    selector: Selector,
     pub organization: Option<Arc<Organization>>,
     /// The generation of its spec when the pass began, which the plan is made of.
     judged: Option<i64>,
@@ -38,10 +41,12 @@ pub struct Objects {
 }
 
 impl Objects {
-    pub fn new(kube: kube::Client, key: OrganizationKey) -> Self {
+    /// `selector`: whose Organizations are ours.
+    pub fn new(kube: kube::Client, key: OrganizationKey, selector: Selector) -> Self {
         Self {
             kube,
             key,
+            selector,
             organization: None,
             judged: None,
             invites: BTreeMap::new(),
@@ -126,8 +131,10 @@ impl Objects {
                 if digest(known.status.as_ref()) != digest(object.status.as_ref()) {
                     self.used.extend(object.status.as_ref().and_then(|status| status.approval.clone()));
                 }
+                let ours = is_ours(&self.selector, &object);
                 self.organization = Some(Arc::new(object));
-                Ok(())
+                // What was stored is true, but what it was stored for is another operator's now.
+                if ours { Ok(()) } else { Err(Forgotten::Changed(format!("Organization {}", self.key))) }
             }
             Err(failure) => {
                 self.reread_organization().await;
@@ -188,10 +195,10 @@ impl Objects {
         }
     }
 
-    /// The same, and whether it is still the generation that was judged: else it is to be planned anew.
+    /// The same, and whether it is still the generation that was judged, and ours: else it is to be planned anew.
     pub async fn stands_as(&mut self, judged: Option<i64>) -> Result<bool, Forgotten> {
         let Some(live) = self.standing().await.map_err(|error| self.unread(&error))? else { return Ok(false) };
-        if live.metadata.generation != judged {
+        if live.metadata.generation != judged || !is_ours(&self.selector, &live) {
             // The cache may be behind.
             self.organization = Some(Arc::new(live));
             return Err(Forgotten::Changed(format!("Organization {}", self.key)));
@@ -319,7 +326,7 @@ mod tests {
     fn objects(names: &[&str]) -> Objects {
         let config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
         let key = OrganizationKey { namespace: "home".to_owned(), name: "acme".to_owned() };
-        let mut objects = Objects::new(kube::Client::try_from(config).unwrap(), key);
+        let mut objects = Objects::new(kube::Client::try_from(config).unwrap(), key, Selector::default());
         objects.invites = names.iter().map(|name| ((*name).to_owned(), Arc::new(invite(name)))).collect();
         objects
     }

@@ -7,7 +7,7 @@ use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
-use super::publish::{Told, introduce, publish};
+use super::publish::{Told, introduce, publish, remember};
 use super::rivals::Place;
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
@@ -39,12 +39,15 @@ const UNREAD_AGAIN: Duration = Duration::from_secs(30);
 /// When to look again whether another Organization for the same server has let go.
 const RIVAL_AGAIN: Duration = Duration::from_secs(1);
 
+/// When to look again whether the cache holds what another operator wrote.
+const CACHE_AGAIN: Duration = Duration::from_millis(200);
+
 /// When the next pass is due, unless somebody wakes the task.
 #[derive(Debug)]
 pub enum Next {
     After(Duration),
     WhenWoken,
-    /// Nobody refers to this Organization any more.
+    /// Nobody refers to this Organization any more, or another operator acts for it.
     Never,
 }
 
@@ -83,6 +86,10 @@ pub struct State {
     overtaken: bool,
     /// The Organization, by its uid, whose departures were told to end undone.
     undone: Option<String>,
+    /// Nobody else can have written what the cache does not hold: it was compared, or there is nobody else.
+    taken_over: bool,
+    /// Since when the Organization is known to be ours without a mark that somebody else may still settle.
+    pub unmarked_since: Option<Instant>,
     /// What came of the last pass, in a word for the figures.
     result: &'static str,
 }
@@ -102,6 +109,8 @@ impl State {
             conflicts: 0,
             overtaken: false,
             undone: None,
+            taken_over: false,
+            unmarked_since: None,
             result: "",
         }
     }
@@ -111,7 +120,9 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     let key = state.key.clone();
     let begun = Instant::now();
     state.result = "done";
-    let mut objects = state.objects.take().unwrap_or_else(|| Objects::new(context.kube.clone(), key.clone()));
+    let selector = &context.settings.selector;
+    let anew = || Objects::new(context.kube.clone(), key.clone(), selector.clone());
+    let mut objects = state.objects.take().unwrap_or_else(anew);
     let before = objects.organization.clone();
     objects.refresh(context);
     tell_undone(context, state, before.as_deref(), objects.organization.as_deref()).await;
@@ -129,6 +140,9 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
     let result = if ended.is_ok() { state.result } else { "conflict" };
     context.figures.passed(result, begun.elapsed());
     context.figures.connected(&key, state.session.current().map(|server| &server.client));
+    if ended.is_err() {
+        (state.taken_over, state.unmarked_since) = (false, None);
+    }
     match ended {
         Ok(next) => {
             state.conflicts = 0;
@@ -168,6 +182,11 @@ async fn attempt(
     woken: &channel::Receiver<u64>,
     seen: u64,
 ) -> Result<Next, Forgotten> {
+    if objects.organization.as_ref().is_some_and(|organization| !context.is_ours(organization)) {
+        tracing::info!(organization = %state.key, "another operator acts for it, by its labels");
+        context.rivals.forget(&state.key);
+        return Ok(Next::Never);
+    }
     let left_out = context.organizations_in(&state.key.namespace).is_some_and(Watched::is_left_out);
     let standing = objects.organization.clone().filter(|o| o.metadata.deletion_timestamp.is_none());
     let Some(organization) = standing.filter(|_| !left_out) else {
@@ -188,12 +207,37 @@ async fn attempt(
             false => Next::WhenWoken,
         });
     };
+    if !state.taken_over && !take_over(context, state, &organization).await? {
+        return Ok(Next::After(CACHE_AGAIN));
+    }
     let mut ledger = read_ledger(objects, std::mem::take(&mut state.passing));
     let (stop, traffic) = (context.stop.clone(), context.traffic.clone());
     let gate = Preemption { woken: woken.clone(), seen, planned: Instant::now(), stop, traffic };
     let next = stages(context, state, objects, &mut ledger, &organization, gate).await;
     state.passing = ledger.passing;
     next
+}
+
+/// Whether the cache holds whatever another operator wrote that acted for it until now; where none does, it does.
+async fn take_over(context: &Context, state: &mut State, organization: &Organization) -> Result<bool, Forgotten> {
+    if context.settings.selector.selects_all() {
+        state.taken_over = true;
+        return Ok(true);
+    }
+    let now = Instant::now();
+    state.unmarked_since = is_unmarked(organization).then(|| state.unmarked_since.unwrap_or(now));
+    let since = state.unmarked_since.unwrap_or(now);
+    let holds = context.holds_all_since(since).await.map_err(|error| Forgotten::Unwritten {
+        object: format!("Organization {}", state.key),
+        reason: format!("the UserInvites cannot be listed: {error}"),
+    })?;
+    // With a mark there is more to come, and to compare.
+    state.taken_over = holds && is_unmarked(organization);
+    Ok(holds)
+}
+
+pub fn is_unmarked(organization: &Organization) -> bool {
+    organization.status.as_ref().is_none_or(|status| status.in_flight.is_none())
 }
 
 async fn stages(
@@ -275,7 +319,14 @@ impl Pass<'_> {
                 theirs.copy(ledger, self.desired, &snapshot.target);
                 return self.give_way(state, objects, ledger, &older).await;
             }
-            Place::Soon => return Ok(Next::After(RIVAL_AGAIN)),
+            Place::Soon => {
+                if ledger.target.is_none() {
+                    // By which the operator of the other one finds out.
+                    ledger.target = Some(snapshot.target.clone());
+                    remember(objects, ledger).await?;
+                }
+                return Ok(Next::After(RIVAL_AGAIN));
+            }
         };
         others.look(self.context, self.organization);
         others.remember(self.organization, &snapshot.target).take_over(ledger, self.desired, &snapshot.target);

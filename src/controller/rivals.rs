@@ -1,6 +1,6 @@
 //! Which Organization acts where several are for one organization on one server: the older, and never two at once. What
 //! each is about is known only when its server has answered, so each says so before its first write, and then looks at the
-//! others. One process sees them all; the next one finds their targets in status.
+//! others. One process sees them all; the next one, and that of another shard, finds their targets in status.
 
 use super::Context;
 use super::objects::Objects;
@@ -37,7 +37,8 @@ struct Known {
     waiting: HashMap<OrganizationKey, Instant>,
 }
 
-/// An older Organization that nothing becomes known of is waited for no longer than this.
+/// An older Organization that nothing becomes known of, or one whose operator does not say that it gives way, is waited for no
+/// longer than this.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// Whose turn it is.
@@ -116,7 +117,8 @@ impl Rivals {
         let key = key_of(organization);
         let mut known = self.lock();
         let before = known.found.insert(key.clone(), (target.clone(), wake.clone()));
-        if before.is_some_and(|(before, _)| !is_same_place(&before, target)) {
+        let stays = before.as_ref().map(|(before, _)| is_same_place(before, target));
+        if stays == Some(false) {
             // It turned to another place: whoever gives way to it may have the old one to themselves.
             known.wake_younger(&key);
         }
@@ -139,8 +141,13 @@ impl Rivals {
                 && known.is_about(organization, other, target).is_none()
                 && is_same_url(&other.spec.url, &target.url)
         };
+        // Another operator's, which finds our target in status and then says in its own that it gives way.
+        let begins = stays != Some(true) || known.waiting.contains_key(&key);
+        let at_work = |other: &Arc<Organization>| !context.is_ours(other) && !is_unseen(other) && !gives_way(other);
+        let others_work =
+            (begins && younger.iter().any(at_work)) || (is_unseen(organization) && others.iter().any(first));
         let patient = known.waiting.get(&key).is_none_or(|since| since.elapsed() < FIRST_LOOK);
-        if !busy.is_empty() || (patient && is_unseen(organization) && others.iter().any(first)) {
+        if !busy.is_empty() || (patient && others_work) {
             known.waiting.entry(key).or_insert_with(Instant::now);
             return Place::Soon;
         }
@@ -178,6 +185,15 @@ impl Rivals {
     /// Something happened to this Organization, or became known to it: those that give way to it look again.
     pub fn stir(&self, key: &OrganizationKey) {
         self.lock().wake_younger(key);
+    }
+
+    /// One that another operator acts for says something new of itself: ours that are about the same look again.
+    pub fn hear(&self, context: &Context, key: &OrganizationKey) {
+        let other = organization_of(context, key).filter(|other| !context.is_ours(other));
+        let Some(target) = other.as_ref().and_then(|other| other.status.as_ref()?.target.as_ref()) else { return };
+        let known = self.lock();
+        let same = known.found.iter().filter(|(own, (found, _))| *own != key && is_same_place(found, target));
+        same.for_each(|(_, (_, wake))| wake.send_modify(|count| *count += 1));
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -239,6 +255,17 @@ fn others(context: &Context, organization: &Organization) -> Vec<Arc<Organizatio
 /// Whether or not it stands.
 fn organization_of(context: &Context, key: &OrganizationKey) -> Option<Arc<Organization>> {
     context.organizations_in(&key.namespace)?.organization(key)
+}
+
+/// What the operators of other Organizations have to know of one, as it stands in its status.
+pub fn heard(organization: &Organization) -> String {
+    let target = organization.status.as_ref().and_then(|status| status.target.as_ref());
+    format!("{target:?} {}", gives_way(organization))
+}
+
+fn gives_way(organization: &Organization) -> bool {
+    let conditions = organization.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.reason == "Conflict")
 }
 
 /// No pass over it has come to any end.

@@ -2,7 +2,7 @@
 //! waits for a moment of quiet.
 
 use super::Context;
-use super::reconcile::{Next, State, pass};
+use super::reconcile::{Next, State, is_unmarked, pass};
 use crate::engine::apply::AUDIT;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,10 +57,10 @@ impl Tasks {
 
     /// Starts the task if there is none, and has it make a pass.
     pub fn wake(&self, key: &OrganizationKey) {
-        tracing::debug!(organization = %key, "woken");
         self.start(key, Duration::ZERO);
         let mut running = self.lock();
         if let Some(counter) = running.counters.get(key) {
+            tracing::debug!(organization = %key, "woken");
             counter.send_modify(|count| *count += 1);
             running.waiting.insert(key.clone());
         }
@@ -81,10 +81,11 @@ impl Tasks {
         }
     }
 
-    /// Starts the task if there is none; its first pass comes after `delay`, or when it is woken.
+    /// Starts the task if there is none and another operator does not act for it; its first pass comes after `delay`, or when
+    /// it is woken. One that runs already finds out by itself.
     pub fn start(&self, key: &OrganizationKey, delay: Duration) {
         let mut running = self.lock();
-        if running.counters.contains_key(key) {
+        if running.counters.contains_key(key) || !self.context.acts_for(key) {
             return;
         }
         let (counter, woken) = channel::channel(0);
@@ -102,7 +103,7 @@ impl Tasks {
         ended.is_ok()
     }
 
-    /// Nobody refers to this Organization any more. False: an event came in between.
+    /// Nobody refers to this Organization any more, or another operator acts for it. False: an event came in between.
     fn retire(&self, key: &OrganizationKey, seen: u64) -> bool {
         let mut running = self.lock();
         let unchanged = running.counters.get(key).is_none_or(|counter| *counter.borrow() == seen);
@@ -128,6 +129,9 @@ async fn keep(
 ) {
     let mut stop = tasks.context.stop.clone();
     let mut state = State::new(key.clone(), counter);
+    // One look at the caches, soon after, serves all who begin now.
+    let organization = tasks.context.organizations_in(&key.namespace).and_then(|watched| watched.organization(&key));
+    state.unmarked_since = organization.is_some_and(|known| is_unmarked(&known)).then(Instant::now);
     let mut wait = Some(delay);
     loop {
         tokio::select! {

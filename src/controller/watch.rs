@@ -8,11 +8,13 @@ use self::listing::{Listing, Listings, Says};
 use self::signal::{Signal, Signals};
 use super::Context;
 use super::readable::readable;
+use super::rivals::heard;
+use super::shard::is_ours;
 use super::task::{OrganizationKey, Tasks, stopped};
 use crate::resources::{Organization, UserInvite};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt as _};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, Selector};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -55,34 +57,42 @@ pub enum Seen {
 }
 
 /// `namespaces`: where both kinds are looked for; none: everywhere. `invite_namespaces`: where UserInvites alone are, too.
-pub fn watch(kube: &kube::Client, namespaces: &[String], invite_namespaces: &[String]) -> (Vec<Watched>, Streams) {
+/// `selector`: whose Organizations are ours; of the others that is heard which ours have to know.
+pub fn watch(
+    kube: &kube::Client,
+    namespaces: &[String],
+    invite_namespaces: &[String],
+    selector: &Selector,
+) -> (Vec<Watched>, Streams) {
     // Each once, whoever names one twice.
     let both: BTreeSet<&String> = namespaces.iter().collect();
     let only_invites: BTreeSet<&String> = invite_namespaces.iter().filter(|also| !both.contains(also)).collect();
     let mut streams = SelectAll::new();
     let mut watched = Vec::new();
     if both.is_empty() {
-        watched.push(watch_both(kube, None, &mut streams));
+        watched.push(watch_both(kube, None, selector, &mut streams));
         return (watched, streams);
     }
-    watched.extend(both.into_iter().map(|namespace| watch_both(kube, Some(namespace), &mut streams)));
+    watched.extend(both.into_iter().map(|namespace| watch_both(kube, Some(namespace), selector, &mut streams)));
     watched.extend(only_invites.into_iter().map(|namespace| watch_invites(kube, namespace, &mut streams)));
     (watched, streams)
 }
 
-fn watch_both(kube: &kube::Client, namespace: Option<&String>, streams: &mut Streams) -> Watched {
+fn watch_both(kube: &kube::Client, namespace: Option<&String>, selector: &Selector, streams: &mut Streams) -> Watched {
     let (of_organizations, of_invites, listings) = Says::both(namespace.cloned().unwrap_or_default());
     let (organizations, events) = cache(scoped(kube, namespace), of_organizations);
-    streams.push(events.map(|change| seen(change, false, key_of)).boxed());
+    let selector = selector.clone();
+    let more = move |organization: &Organization| (!is_ours(&selector, organization)).then(|| heard(organization));
+    streams.push(events.map(move |change| seen(change, false, key_of, &more)).boxed());
     let (invites, events) = cache(scoped(kube, namespace), of_invites);
-    streams.push(events.map(|change| seen(change, true, organization_of)).boxed());
+    streams.push(events.map(|change| seen(change, true, organization_of, |_| None)).boxed());
     Watched { namespace: namespace.cloned(), only_invites: false, listings, organizations, invites }
 }
 
 fn watch_invites(kube: &kube::Client, namespace: &String, streams: &mut Streams) -> Watched {
     let (of_invites, listings) = Says::of_invites(namespace.clone());
     let (invites, events) = cache(scoped(kube, Some(namespace)), of_invites);
-    streams.push(events.map(|change| seen(change, true, organization_of)).boxed());
+    streams.push(events.map(|change| seen(change, true, organization_of, |_| None)).boxed());
     let (organizations, _) = reflector::store();
     Watched { namespace: Some(namespace.clone()), only_invites: true, listings, organizations, invites }
 }
@@ -137,6 +147,7 @@ pub async fn follow(mut streams: Streams, context: &Arc<Context>, tasks: &Tasks,
                     tasks.wake(&organization);
                     if !is_invite {
                         context.rivals.stir(&organization);
+                        context.rivals.hear(context, &organization);
                     }
                 }
             }
@@ -149,7 +160,8 @@ fn tell_refused(context: &Arc<Context>, namespace: &str) {
     let note = format!(
         "namespace {namespace:?} cannot be listed: it does not exist, or the operator's right there is missing. It is left out until it can"
     );
-    let organizations: Vec<_> = context.watched.iter().flat_map(|watched| watched.organizations.state()).collect();
+    let all = context.watched.iter().flat_map(|watched| watched.organizations.state());
+    let organizations: Vec<_> = all.filter(|organization| context.is_ours(organization)).collect();
     let context = context.clone();
     tokio::spawn(async move {
         for organization in organizations {
@@ -244,6 +256,11 @@ impl Watched {
         self.namespace.as_deref().unwrap_or_default()
     }
 
+    /// None: all.
+    pub fn namespace(&self) -> Option<&String> {
+        self.namespace.as_ref()
+    }
+
     pub fn organization(&self, key: &OrganizationKey) -> Option<Arc<Organization>> {
         self.organizations.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
@@ -327,10 +344,16 @@ where
     (store, events.boxed())
 }
 
-fn seen<K: Resource>(change: Change<K>, is_invite: bool, organization: impl Fn(&K) -> OrganizationKey) -> Seen {
+fn seen<K: Resource>(
+    change: Change<K>,
+    is_invite: bool,
+    organization: impl Fn(&K) -> OrganizationKey,
+    more: impl Fn(&K) -> Option<String>,
+) -> Seen {
     match change {
         Change::Object { object, gone } => {
-            Seen::Object { is_invite, signal: Signal::of(&object, gone), organization: organization(&object) }
+            let signal = Signal::of(&object, gone).with(more(&object));
+            Seen::Object { is_invite, signal, organization: organization(&object) }
         }
         Change::Listed(namespace) => Seen::Relisted { is_invite, namespace },
         Change::Refused(namespace) => Seen::Refused(namespace),

@@ -30,11 +30,13 @@ fn rights(namespaces: &[&str]) -> Vec<Switch> {
     let stores = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]});
     let patches =
         json!({"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]});
+    let selector = json!({"name": "LABEL_STUDIO_OPERATOR_SELECTOR", "value": "shard in (a,b)"});
     let aggregated = "/metadata/labels/rbac.authorization.k8s.io~1aggregate-to-edit";
     vec![
         ("watch.namespaces", json!(namespaces), "Role", "/metadata/namespace", json!(namespaces[0])),
         ("watch.inviteNamespaces", json!(["1e3"]), "Role", "/metadata/namespace", json!("1e3")),
         ("watch.allNamespaces", json!(true), "ClusterRole", "/rules", events),
+        ("watch.selector", json!("shard in (a,b)"), "Deployment", ENV, selector),
         ("inviteLink.enabled", json!(true), "Role", "/rules", secrets),
         ("signupLock.enabled", json!(true), "Role", "/rules", patches),
         ("bootstrap.enabled", json!(true), "Role", "/rules", stores),

@@ -3,7 +3,7 @@
 use crate::resources::{FINALIZER, GROUP};
 use kube::Resource;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 /// What is seen of an object.
 pub struct Signal {
@@ -42,6 +42,16 @@ impl Signal {
             name: meta.name.clone().unwrap_or_default(),
             signature: (!gone).then_some(signature),
         }
+    }
+
+    /// And what else of it counts.
+    pub fn with(mut self, more: impl Hash) -> Self {
+        if let Some(signature) = &mut self.signature {
+            let mut both = DefaultHasher::new();
+            (signature.everything_else, more).hash(&mut both);
+            signature.everything_else = both.finish();
+        }
+        self
     }
 }
 
@@ -96,6 +106,15 @@ mod tests {
         assert!(wakes(&object("people", 1, &["example.com/other"]), false));
         assert!(wakes(&object("people", 2, &["example.com/other"]), false));
         assert!(wakes(&object("people", 2, &["example.com/other"]), true));
+    }
+
+    #[test]
+    fn what_else_counts_wakes_when_it_changes() {
+        let mut signals = Signals::default();
+        let mut wakes = |more: Option<&str>| signals.wakes(true, Signal::of(&object("acme", 1, &[]), false).with(more));
+        assert!(wakes(None) && !wakes(None));
+        assert!(wakes(Some("a")) && !wakes(Some("a")));
+        assert!(wakes(Some("b")) && wakes(None));
     }
 
     #[test]
