@@ -1,169 +1,191 @@
-//! What the pages tell people to type does what it says: every command of their console blocks is run, in the order of the pages, on
-//! a cluster that was set up by the README's own `helm install`, with the operator at work. What cannot be run here stands in a
-//! list, with the reason; a command that is neither is an error.
+//! Every command in README and `docs/` is run as it stands, in a shell, on a cluster where README's own command has installed the
+//! chart. Each has a row here that says how; a command that no row knows fails the test, and so does a row without a command.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
-use label_studio_harness::{ControlPlane, OperatorProcess, RunFolder, checkout, control_plane_folder, eventually};
-use label_studio_simulator::{Options, Simulator};
+use label_studio_harness::{ControlPlane, RunFolder, checkout};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Command;
 
-/// Begins with; why it is not run.
-const NOT_HERE: [(&str, &str); 4] = [
-    ("docker ", "takes a registry to push to"),
-    ("make ", "builds or tests everything: that there is such a target is looked at"),
-    ("cargo run --package label-studio-simulator", "the simulator is started by the test, as a library"),
-    ("curl http://127.0.0.1:8089/", "the simulator listens elsewhere here"),
-];
-
-/// A line that begins with `$`, and what the page shows below it.
-struct Typed {
-    page: String,
-    command: String,
-    shown: Vec<String>,
+/// How a command is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    /// Before all others: they stand on it.
+    First,
+    /// In the order of the pages.
+    Runs,
+    /// The same; it says no by its exit code.
+    Answers,
+    /// After all others: it takes away what they stand on.
+    Last,
+    /// By make, which has to know the target.
+    Made,
+    /// Not here; why.
+    Unplayed(&'static str),
 }
 
-fn typed() -> Vec<Typed> {
-    let mut pages = vec![checkout().join("README.md"), checkout().join("examples/README.md")];
-    pages.extend(std::fs::read_dir(checkout().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
-    pages[2..].sort();
-    let mut found: Vec<Typed> = Vec::new();
-    for path in pages {
-        let page = path.strip_prefix(checkout()).unwrap().display().to_string();
-        let text = std::fs::read_to_string(&path).unwrap().replace("\\\n", " ");
-        for block in text.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-            for line in block.lines() {
-                match (line.strip_prefix("$ "), found.last_mut()) {
-                    (Some(command), _) => {
-                        let command = command.split("    #").next().unwrap().trim().to_owned();
-                        found.push(Typed { page: page.clone(), command, shown: Vec::new() });
-                    }
-                    (None, Some(last)) if last.page == page => last.shown.push(line.to_owned()),
-                    _ => panic!("{page}: {line:?} is no command and follows none"),
-                }
-            }
+/// The beginning of a command, and how it is played. The longest that fits counts.
+const ROWS: [(&str, How); 23] = [
+    ("docker ", How::Unplayed("it takes an image and a registry")),
+    ("grep ", How::Runs),
+    ("helm install label-studio-operator ", How::First),
+    ("helm install shard-b ", How::Runs),
+    ("helm uninstall ", How::Last),
+    ("helm upgrade label-studio-operator ", How::Runs),
+    ("kubectl --namespace label-studio annotate ", How::Runs),
+    ("kubectl --namespace label-studio auth can-i ", How::Answers),
+    ("kubectl --namespace label-studio create ", How::Runs),
+    ("kubectl --namespace label-studio label ", How::Runs),
+    ("kubectl --namespace label-studio patch ", How::Runs),
+    ("kubectl --namespace label-studio scale ", How::Runs),
+    ("kubectl --namespace team-vision create ", How::Runs),
+    ("kubectl -n label-studio apply ", How::Runs),
+    ("kubectl -n label-studio create ", How::Runs),
+    ("kubectl apply --server-side --force-conflicts --filename=restored.yaml", How::Runs),
+    ("kubectl apply -f people.yaml", How::Runs),
+    ("kubectl create clusterrole ", How::Runs),
+    ("kubectl delete crd ", How::Last),
+    ("kubectl get ", How::Runs),
+    ("kubectl replace --subresource=status --filename=restored.yaml", How::Runs),
+    ("label-studio-operator detach", How::Last),
+    ("make ", How::Made),
+];
+
+/// README and every page in `docs/`.
+fn pages() -> Vec<PathBuf> {
+    let mut pages: Vec<PathBuf> =
+        std::fs::read_dir(checkout().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    pages.sort();
+    pages.insert(0, checkout().join("README.md"));
+    pages
+}
+
+/// The blocks of this language, each with the number of the line before it.
+fn blocks(page: &str, language: &str) -> Vec<(usize, String)> {
+    let fence = format!("```{language}");
+    let mut found = Vec::new();
+    let mut block: Option<(usize, String)> = None;
+    for (number, line) in page.lines().enumerate() {
+        match (&mut block, line.trim()) {
+            (None, line) if line == fence => block = Some((number + 1, String::new())),
+            (Some(_), "```") => found.extend(block.take()),
+            (Some((_, text)), _) => text.extend([line, "\n"]),
+            (None, _) => {}
         }
     }
     found
 }
 
-/// The YAML block of the README that has this kind.
-fn manifest(kind: &str) -> String {
-    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
-    let mut blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.find(|block| block.contains(&format!("kind: {kind}"))).unwrap().to_owned()
+/// What follows a `$` in the console blocks, lines that are continued as one.
+fn commands(page: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for (first, block) in blocks(page, "console") {
+        let mut goes_on = false;
+        for (number, line) in block.lines().enumerate() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                found.push((first + number + 1, command.to_owned()));
+            } else if goes_on {
+                found.last_mut().unwrap().1.extend(["\n", line]);
+            }
+            goes_on = line.ends_with('\\') && (goes_on || line.starts_with("$ "));
+        }
+    }
+    found
 }
 
-/// As somebody types it at the top of the checkout, with their kubeconfig.
-struct Shell {
-    path: String,
-    home: PathBuf,
-    kubeconfig: PathBuf,
-    /// What the pages write, and what it is here.
-    words: Vec<(&'static str, String)>,
+fn row_of(command: &str) -> Option<&'static (&'static str, How)> {
+    ROWS.iter().filter(|(begins, _)| command.starts_with(begins)).max_by_key(|(begins, _)| begins.len())
 }
 
-impl Shell {
-    async fn run(&self, command: &str) -> Output {
-        let command = self.words.iter().fold(command.to_owned(), |text, (word, here)| text.replace(word, here));
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &command]).current_dir(checkout()).env("PATH", &self.path).env("HOME", &self.home);
-        shell.env("KUBECONFIG", &self.kubeconfig);
-        tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap()
+#[test]
+fn every_command_in_the_pages_has_a_row_and_every_row_a_command() {
+    let mut used = BTreeSet::new();
+    for page in pages() {
+        for (line, command) in commands(&std::fs::read_to_string(&page).unwrap()) {
+            let row = row_of(&command);
+            assert!(row.is_some(), "{}:{line}: no row says how to play: {command}", page.display());
+            used.extend(row.map(|(begins, _)| *begins));
+        }
     }
-
-    async fn must(&self, command: &str) -> String {
-        let output = self.run(command).await;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{command}\n{}{}", text(&output.stdout), text(&output.stderr));
-        text(&output.stdout)
-    }
-}
-
-async fn shell(plane: &ControlPlane, folder: &RunFolder, simulator: &Simulator) -> Shell {
-    let binaries = control_plane_folder().await.unwrap();
-    // Where the operator is installed is where people work.
-    let kubeconfig = std::fs::read_to_string(plane.admin_kubeconfig()).unwrap();
-    let there = kubeconfig.replace(r#""namespace":"default""#, r#""namespace":"label-studio""#);
-    assert_ne!(there, kubeconfig);
-    let kubeconfig = folder.file("kubeconfig");
-    std::fs::write(&kubeconfig, there).unwrap();
-    let file = |name: &str, kind: &str| {
-        let path = folder.file(name);
-        std::fs::write(&path, manifest(kind).replace("https://label-studio.example.com", &simulator.url())).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    Shell {
-        path: format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap()),
-        home: folder.path().to_owned(),
-        kubeconfig,
-        words: vec![
-            (" organization.yaml", format!(" {}", file("organization.yaml", "Organization"))),
-            (" people.yaml", format!(" {}", file("people.yaml", "UserInvite"))),
-            ("<token of an Owner or Administrator>", simulator.legacy_token()),
-        ],
-    }
+    let unused: Vec<&str> = ROWS.iter().map(|(begins, _)| *begins).filter(|begins| !used.contains(begins)).collect();
+    assert!(unused.is_empty(), "rows without a command: {unused:?}");
 }
 
 #[tokio::test]
-async fn every_command_in_the_pages_can_be_typed_as_it_stands() {
-    let plane = ControlPlane::shared().await;
+async fn the_commands_in_the_pages_are_taken_as_they_stand() {
+    // Of its own: the chart's kinds are part of the release, and are deleted at the end.
+    let plane = ControlPlane::start().await.unwrap();
     let folder = RunFolder::new("pages").unwrap();
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let shell = shell(plane, &folder, &simulator).await;
-    let typed = typed();
-    let (install, others): (Vec<&Typed>, Vec<&Typed>) =
-        typed.iter().partition(|typed| typed.command.starts_with("helm install "));
-    assert_eq!(install.len(), 1);
-    shell.must(&install[0].command).await;
-    // What the pages take as given.
-    for given in ["create namespace team-vision", "create namespace argocd", "-n argocd create configmap argocd-cm"] {
-        shell.must(&format!("kubectl {given}")).await;
+    std::os::unix::fs::symlink(checkout().join("charts"), folder.file("charts")).unwrap();
+    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
+    for (file, kind) in [("people.yaml", "kind: UserInvite"), ("organization.yaml", "kind: Organization")] {
+        let (_, manifest) = blocks(&readme, "yaml").into_iter().find(|(_, block)| block.contains(kind)).unwrap();
+        std::fs::write(folder.file(file), manifest).unwrap();
     }
-    eventually("the kinds are served", Duration::from_secs(60), async || {
-        Ok(shell.run("kubectl get organizations,userinvites").await.status.success().then_some(()))
-    })
-    .await
-    .unwrap();
-    let account = plane.account_kubeconfig("label-studio", "label-studio-operator").await.unwrap();
-    let binary = env!("CARGO_BIN_EXE_label-studio-operator");
-    let _operator = OperatorProcess::start(binary, &account, "label-studio", &[], &[]).unwrap();
-
-    let mut run = 0;
-    for Typed { page, command, shown } in others {
-        println!("{page}: {command}");
-        if let Some(arguments) = command.strip_prefix("cargo run --bin label-studio-operator -- ") {
-            // Whether it knows these arguments.
-            shell.must(&format!("{binary} {arguments} --help")).await;
-        } else if let Some((_, why)) = NOT_HERE.iter().find(|(begin, _)| command.starts_with(begin)) {
-            println!("    not here: {why}");
-            if command.starts_with("make ") {
-                shell.must(&command.replace("make ", "make --dry-run ")).await;
+    let mut all = Vec::new();
+    for page in pages() {
+        for (line, command) in commands(&std::fs::read_to_string(&page).unwrap()) {
+            let at = format!("{}:{line}", page.file_name().unwrap().display());
+            if !all.iter().any(|(_, known)| *known == command) {
+                all.push((at, command));
             }
-        } else {
-            let program = command.split(' ').next().unwrap();
-            assert!(["kubectl", "helm"].contains(&program), "{page}: nobody knows how to play `{command}`");
-            if shown.first().is_some_and(|line| line == "no") {
-                // The answer of a question, with an exit code of its own.
-                let answer = shell.run(command).await;
-                assert_eq!((answer.status.code(), &answer.stdout[..]), (Some(1), &b"no\n"[..]), "{page}: `{command}`");
-                run += 1;
-                continue;
-            }
-            let answer = shell.must(command).await;
-            let words = |line: &str| line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>();
-            if let Some(header) = shown.first().filter(|line| line.starts_with("NAME ")) {
-                assert_eq!(
-                    words(answer.lines().next().unwrap()),
-                    words(header),
-                    "{page}: `{command}` shows another table"
-                );
-            }
-            run += 1;
         }
     }
-    assert!(run >= 16, "only {run} commands were run");
-    assert!(simulator.mails().len() == 2 && Path::new(&folder.file("people.yaml")).exists(), "{:?}", simulator.mails());
+    let how = |command: &str| row_of(command).map_or(How::Unplayed("the other test says so"), |(_, how)| *how);
+    let of = |wanted: &[How]| {
+        let fits = |(_, command): &&(String, String)| wanted.contains(&how(command));
+        all.iter().filter(fits).cloned().collect::<Vec<_>>()
+    };
+    for (at, command) in of(&[How::First]) {
+        play(&plane, folder.path(), &at, &command, &[0]).await;
+    }
+    // What the pages take to be there: teams have a namespace, and who reads on has applied README's Organization.
+    plane.kubectl().answer(&["create", "namespace", "team-vision"]).await.unwrap();
+    let crds = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
+    plane.kubectl().answer(&crds).await.unwrap();
+    let organization = folder.file("organization.yaml");
+    plane.kubectl().answer(&["apply", "-f", organization.to_str().unwrap()]).await.unwrap();
+    for (at, command) in of(&[How::Runs, How::Answers]) {
+        let codes: &[i32] = if how(&command) == How::Answers { &[0, 1] } else { &[0] };
+        play(&plane, folder.path(), &at, &command, codes).await;
+        for role in command.split_whitespace().filter_map(|word| word.strip_prefix("--clusterrole=")) {
+            plane.kubectl().answer(&["get", "clusterrole", role]).await.unwrap();
+        }
+    }
+    for (at, command) in of(&[How::Last]) {
+        play(&plane, folder.path(), &at, &command, &[0]).await;
+    }
+    for (at, command) in of(&[How::Made]) {
+        let target = command.split_whitespace().nth(1).unwrap();
+        let made = Command::new("make").args(["--dry-run", target]).current_dir(checkout()).output().unwrap();
+        assert!(made.status.success(), "{at}: {command}: {made:?}");
+    }
+}
+
+/// In a shell that finds kubectl, helm and our own binary.
+async fn play(plane: &ControlPlane, folder: &Path, at: &str, command: &str, codes: &[i32]) {
+    let own = Path::new(env!("CARGO_BIN_EXE_label-studio-operator")).parent().unwrap();
+    let path = format!("{}:{}:{}", plane.binaries().display(), own.display(), std::env::var("PATH").unwrap());
+    let played = tokio::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", command])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("KUBECONFIG", plane.admin_kubeconfig())
+        .env("HOME", folder)
+        .env_remove("HELM_NAMESPACE")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        codes.contains(&played.status.code().unwrap_or(-1)),
+        "{at}: $ {command}\n{}{}{}",
+        played.status,
+        said(&played.stdout),
+        said(&played.stderr)
+    );
 }

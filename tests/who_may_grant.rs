@@ -6,7 +6,7 @@
 mod stage;
 mod stage_grants;
 
-use label_studio_harness::{Kubectl, checkout, eventually};
+use label_studio_harness::{Kubectl, eventually};
 use label_studio_simulator::Options;
 use serde_json::{Value, json};
 use stage::Stage;
@@ -247,29 +247,4 @@ async fn the_operator_does_its_work_and_the_api_server_finds_no_fault_with_the_p
     });
     let checked = checked.await.unwrap();
     assert!(checked["status"]["typeChecking"]["expressionWarnings"].is_null(), "{:#}", checked["status"]);
-}
-
-#[tokio::test]
-async fn the_commands_in_the_page_are_taken_as_they_stand() {
-    let (plane, _) = guarded().await;
-    for namespace in [HOME, "team-vision"] {
-        plane.kubectl().answer(&["create", "namespace", namespace]).await.unwrap();
-    }
-    let page = std::fs::read_to_string(checkout().join("docs/granting.md")).unwrap();
-    let page = page.replace("\\\n", " ");
-    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ kubectl ")).collect();
-    assert!(commands.len() >= 6, "{commands:?}");
-    for command in commands {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        let answer = plane.kubectl().run(&words, "").await.unwrap();
-        // can-i says no by its exit code.
-        assert!(answer.code == 0 || answer.stdout.trim() == "no", "{command}: {answer:?}");
-        for role in words.iter().filter_map(|word| word.strip_prefix("--clusterrole=")) {
-            plane.kubectl().answer(&["get", "clusterrole", role]).await.unwrap();
-        }
-        // Names of the page come twice.
-        if let [at, of, "create", kind, name, ..] = words[..] {
-            plane.kubectl().answer(&["delete", kind, name, at, of]).await.unwrap();
-        }
-    }
 }

@@ -247,6 +247,11 @@ impl ControlPlane {
         Ok(kube::Client::try_from(config)?)
     }
 
+    /// Where kubectl and helm are, for a shell.
+    pub fn binaries(&self) -> &Path {
+        &self.binaries
+    }
+
     pub fn kubectl(&self) -> Kubectl {
         self.tool("kubectl")
     }
