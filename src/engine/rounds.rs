@@ -132,7 +132,8 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
             idle += 1;
             End::Look
         } else {
-            let Applied { done, end } = act(pass, &made).await?;
+            // Boxed: what it holds on to while it waits is most of what a pass would.
+            let Applied { done, end } = Box::pin(act(pass, &made)).await?;
             idle = if done > 0 { 0 } else { idle + 1 };
             end
         };
