@@ -59,8 +59,8 @@ pub struct Passing {
     pub failures: BTreeMap<(String, String), u32>,
     /// Addresses of a refused batch: how many may go together next time.
     pub batch_limits: BTreeMap<String, usize>,
-    /// The role that we set last, and when.
-    pub set: BTreeMap<String, (Role, Boottime)>,
+    /// The role that we set last, by address and user id, and when.
+    pub set: BTreeMap<(String, i64), (Role, Boottime)>,
     /// When a roster showed that somebody had taken back such a write, by address and what was written.
     pub taken_back: BTreeMap<(String, String), Vec<Boottime>>,
     /// Who lost a seat within the vendor's seven days, to be told once.

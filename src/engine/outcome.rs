@@ -74,11 +74,11 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
     match action {
         Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
         Action::SetDefaultRole { to, .. } => snapshot.default_role = Some(to.clone()),
-        Action::SetRole { email, to, .. } => {
-            snapshot.fold_role(email, to);
-            ledger.passing.set.insert(email.clone(), (to.clone(), Boottime::now()));
+        Action::SetRole { user_id, email, to, .. } => {
+            snapshot.fold_role(email, *user_id, to);
+            ledger.passing.set.insert((email.clone(), *user_id), (to.clone(), Boottime::now()));
         }
-        Action::Remove { email, .. } => snapshot.fold_removal(email),
+        Action::Remove { user_id, email, .. } => snapshot.fold_removal(email, *user_id),
         Action::Revoke { email, .. } => {
             ledger.passing.revoked.insert(email.clone(), Asked::now(snapshot.member(email)));
             snapshot.fold_revocation(email);
@@ -237,7 +237,7 @@ pub fn take_in_roster(ledger: &mut Ledger, snapshot: &Snapshot) {
     note_taken_back(ledger, snapshot);
     // Confirmed or no longer wanted: the count stays, the note goes.
     let counts = |hour: &Time| Timestamp::now() < later(hour.0, WINDOW);
-    ledger.passing.reserved.retain(|email, hour| counts(hour) && snapshot.member(email).is_some_and(has_access));
+    ledger.passing.reserved.retain(|email, hour| counts(hour) && snapshot.accounts(email).any(has_access));
 }
 
 /// As far as the operator saw it; the vendor's rule of old, where a contract names no other (api.md §8).
@@ -255,11 +255,12 @@ fn note_freed_early(ledger: &mut Ledger, action: &Action) {
 /// A roster that was read after a role was set tells whether it stayed.
 fn note_taken_back(ledger: &mut Ledger, snapshot: &Snapshot) {
     let Passing { set, taken_back, .. } = &mut ledger.passing;
-    set.retain(|email, (role, at)| {
+    set.retain(|(email, user_id), (role, at)| {
         if snapshot.begun <= *at {
             return true;
         }
-        let stands = snapshot.member(email).map(|member| member.role.as_ref() == Some(role));
+        let account = snapshot.accounts(email).find(|member| member.user_id == *user_id);
+        let stands = account.map(|member| member.role.as_ref() == Some(role));
         if stands == Some(false) {
             let what = format!("role {role}");
             let rounds = taken_back.entry((email.clone(), what)).or_default();

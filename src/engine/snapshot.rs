@@ -3,6 +3,7 @@
 use super::workspaces::Workspaces;
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
 use crate::resources::{Seats, Target, folded};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub struct Snapshot {
@@ -27,8 +28,10 @@ pub struct Snapshot {
     pub completeness: Completeness,
     /// When the reading of the roster began.
     pub begun: Boottime,
-    /// By folded address.
+    /// By folded address: of several accounts whose addresses differ only in case the one to talk about.
     members: BTreeMap<String, Member>,
+    /// The others, in the order in which they take its place.
+    doubles: BTreeMap<String, Vec<Member>>,
     /// Invited after this roster began: their absence from it says nothing.
     invited_since: BTreeSet<String>,
     /// Looked up by themselves after this roster was read.
@@ -98,18 +101,7 @@ impl Snapshot {
             members,
         } = found;
         let by_role = members.iter().find(|member| member.role == Some(Role::Owner)).map(|member| member.user_id);
-        let mut by_address: BTreeMap<String, Member> = BTreeMap::new();
-        for member in members {
-            let key = folded(&member.email);
-            // Two accounts whose addresses differ only in case: the one with access is the one to talk about.
-            match by_address.get(&key) {
-                Some(known) if has_access(known) || !has_access(&member) => {}
-                _ => {
-                    by_address.insert(key, member);
-                }
-            }
-        }
-        Self {
+        let mut snapshot = Self {
             target,
             edition,
             release,
@@ -124,20 +116,61 @@ impl Snapshot {
             seats,
             completeness,
             begun,
-            members: by_address,
+            members: BTreeMap::new(),
+            doubles: BTreeMap::new(),
             invited_since: BTreeSet::new(),
             sought: BTreeSet::new(),
             search_finds: None,
             workspaces: Workspaces::default(),
+        };
+        for member in members {
+            snapshot.list(folded(&member.email), member);
         }
+        snapshot
     }
 
     pub fn member(&self, email: &str) -> Option<&Member> {
         self.members.get(email)
     }
 
+    /// Every account of this address, the one to talk about first.
+    pub fn accounts(&self, email: &str) -> impl Iterator<Item = &Member> {
+        self.members.get(email).into_iter().chain(self.doubles.get(email).into_iter().flatten())
+    }
+
+    /// Every account there is.
     pub fn members(&self) -> impl Iterator<Item = (&String, &Member)> {
-        self.members.iter()
+        let doubles = self.doubles.iter().flat_map(|(email, all)| all.iter().map(move |member| (email, member)));
+        self.members.iter().chain(doubles)
+    }
+
+    fn list(&mut self, email: String, member: Member) {
+        match self.members.entry(email) {
+            Entry::Vacant(free) => {
+                free.insert(member);
+            }
+            Entry::Occupied(mut taken) => {
+                let email = taken.key().clone();
+                let double = if comes_before(&member, taken.get()) { taken.insert(member) } else { member };
+                let doubles = self.doubles.entry(email).or_default();
+                doubles.push(double);
+                doubles.sort_by_key(rank);
+            }
+        }
+    }
+
+    /// Takes every account of this address out of the list.
+    fn unlist(&mut self, email: &str) -> Vec<Member> {
+        self.members.remove(email).into_iter().chain(self.doubles.remove(email).into_iter().flatten()).collect()
+    }
+
+    /// What is left of this address after one of its accounts changed, or went.
+    fn change(&mut self, email: &str, change: impl FnOnce(&mut Vec<Member>)) {
+        let mut accounts = self.unlist(email);
+        change(&mut accounts);
+        for member in accounts {
+            self.list(email.to_owned(), member);
+        }
     }
 
     pub fn is_complete(&self) -> bool {
@@ -163,24 +196,24 @@ impl Snapshot {
     /// Whether the list itself shows one: who was found by a search alone does not count.
     pub fn shows_open_invitation(&self) -> bool {
         let open = |member: &Member| member.invitation == InvitationState::Open;
-        self.members.iter().any(|(email, member)| open(member) && !self.sought.contains(email))
+        self.members().any(|(email, member)| open(member) && !self.sought.contains(email))
     }
 
     /// People who hold a role that gives access: what a share of removals is a share of.
     pub fn with_access(&self) -> usize {
-        self.members.values().filter(|member| has_access(member)).count()
+        self.members().filter(|(_, member)| has_access(member)).count()
     }
 
     /// People who are Administrators, other than the Owner and ourselves: a service account cannot sign in.
     pub fn other_administrators(&self) -> usize {
-        let counted = |m: &&Member| {
+        let counted = |(_, m): &(&String, &Member)| {
             m.role == Some(Role::Administrator)
                 && !is_invited(m)
                 && !m.is_service
                 && m.user_id != self.me
                 && Some(m.user_id) != self.owner
         };
-        self.members.values().filter(counted).count()
+        self.members().filter(counted).count()
     }
 
     /// So many were invited after this roster began.
@@ -190,7 +223,7 @@ impl Snapshot {
 
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { invited: self.invited_since.len(), ..Counts::default() };
-        for member in self.members.values() {
+        for (_, member) in self.members() {
             match &member.role {
                 _ if is_invited(member) => counts.invited += 1,
                 Some(Role::Pending) => counts.pending += 1,
@@ -201,14 +234,18 @@ impl Snapshot {
         counts
     }
 
-    pub fn fold_role(&mut self, email: &str, role: &Role) {
-        let Some(member) = self.members.get_mut(email) else { return };
-        let had = takes_seat(member);
-        member.role = Some(role.clone());
-        // A role assigned by hand ends what an expired or open invitation would have done.
-        member.invitation = InvitationState::Accepted;
-        let has = takes_seat(member);
-        self.fold_seat(i64::from(has) - i64::from(had));
+    pub fn fold_role(&mut self, email: &str, user_id: i64, role: &Role) {
+        let mut more = 0;
+        self.change(email, |accounts| {
+            for member in accounts.iter_mut().filter(|member| member.user_id == user_id) {
+                let had = takes_seat(member);
+                member.role = Some(role.clone());
+                // A role assigned by hand ends what an expired or open invitation would have done.
+                member.invitation = InvitationState::Accepted;
+                more += i64::from(takes_seat(member)) - i64::from(had);
+            }
+        });
+        self.fold_seat(more);
     }
 
     fn fold_seat(&mut self, more: i64) {
@@ -218,14 +255,17 @@ impl Snapshot {
     }
 
     pub fn fold_member(&mut self, email: &str, member: Member) {
-        self.members.insert(email.to_owned(), member);
+        self.change(email, |accounts| {
+            accounts.retain(|known| known.user_id != member.user_id);
+            accounts.push(member);
+        });
     }
 
-    /// What a search for this address found. Of several spellings the account with access is the one to talk about.
+    /// What a search for this address found.
     pub fn fold_search(&mut self, email: &str, found: Vec<Member>) {
         self.sought.insert(email.to_owned());
-        if let Some(member) = found.into_iter().max_by_key(has_access) {
-            self.fold_member(email, member);
+        if !found.is_empty() {
+            self.change(email, |accounts| *accounts = found);
         }
     }
 
@@ -233,24 +273,42 @@ impl Snapshot {
         self.sought.contains(email)
     }
 
-    pub fn fold_removal(&mut self, email: &str) {
-        let gone = self.members.remove(email);
-        self.fold_seat(-i64::from(gone.as_ref().is_some_and(takes_seat)));
+    pub fn fold_removal(&mut self, email: &str, user_id: i64) {
+        let mut freed = 0;
+        self.change(email, |accounts| {
+            accounts.retain(|member| {
+                let goes = member.user_id == user_id;
+                freed += i64::from(goes && takes_seat(member));
+                !goes
+            });
+        });
+        self.fold_seat(-freed);
     }
 
     pub fn fold_invitation(&mut self, email: &str) {
-        self.members.remove(email);
+        self.unlist(email);
         self.invited_since.insert(email.to_owned());
     }
 
+    /// The one that was listed first: what else has this address is another account.
     pub fn fold_revocation(&mut self, email: &str) {
-        self.members.remove(email);
+        self.change(email, |accounts| drop(accounts.drain(..accounts.len().min(1))));
         self.invited_since.remove(email);
     }
 
     pub fn was_invited_since(&self, email: &str) -> bool {
         self.invited_since.contains(email)
     }
+}
+
+/// Whoever has access comes first, then who may have it soon; among equals the older account, whatever order the server lists
+/// them in.
+fn rank(member: &Member) -> (bool, bool, i64) {
+    (!has_access(member), !is_invited(member), member.user_id)
+}
+
+fn comes_before(one: &Member, other: &Member) -> bool {
+    rank(one) < rank(other)
 }
 
 pub fn has_access(member: &Member) -> bool {

@@ -59,8 +59,8 @@ impl View<'_> {
 
     /// Seats that open invitations are promised: those that the roster shows, and ours that it hides.
     pub fn promised(&self) -> usize {
-        let is_open = |email: &str| self.member(email).is_some_and(|row| row.invitation == InvitationState::Open);
-        let shown = self.snapshot.members().filter(|(email, _)| is_open(email)).count();
+        let is_open = |email: &str, row: &Member| row.invitation == InvitationState::Open && self.counts(email, row);
+        let shown = self.snapshot.members().filter(|(email, row)| is_open(email, row)).count();
         let hides = self.ledger.invitations_visible != Some(true) || self.snapshot.may_hide();
         let ours = self.ledger.invites.values().filter(|_| hides).flat_map(|memory| &memory.users);
         let hidden = ours.filter(|(email, person)| {
@@ -85,13 +85,18 @@ impl View<'_> {
         claimant(self.desired, self.member(email), email)
     }
 
+    /// Of several accounts of this address the one to talk about.
+    pub fn member(&self, email: &str) -> Option<&Member> {
+        self.snapshot.accounts(email).find(|row| self.counts(email, row))
+    }
+
     /// A row whose invitation we revoked counts as gone, whether or not the server still lists it; so does one that nobody can
     /// accept any more and that cannot be revoked.
-    pub fn member(&self, email: &str) -> Option<&Member> {
+    fn counts(&self, email: &str, row: &Member) -> bool {
         let asked = self.ledger.passing.revoked.get(email);
-        let revoked = |row: &Member| is_invited(row) && asked.is_some_and(|asked| asked.was_for(row));
-        let dead = |row: &Member| row.invitation == InvitationState::Expired && self.found_nothing_open(email);
-        self.snapshot.member(email).filter(|row| !(revoked(row) || dead(row)))
+        let revoked = is_invited(row) && asked.is_some_and(|asked| asked.was_for(row));
+        let dead = row.invitation == InvitationState::Expired && self.found_nothing_open(email);
+        !(revoked || dead)
     }
 
     /// Asked to revoke it, the server found nothing open, and lists it as open all the same: to ask again changes nothing.

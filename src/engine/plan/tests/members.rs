@@ -174,30 +174,6 @@ fn a_refused_write_is_not_repeated_at_once_and_holds_that_person_only() {
 }
 
 #[test]
-fn of_two_accounts_that_differ_only_in_case_the_one_with_access_counts() {
-    for order in [["Fay@example.com", "fay@example.com"], ["fay@example.com", "Fay@example.com"]] {
-        for (with_access, without) in [(0, 1), (1, 0)] {
-            let mut world = World::in_sync();
-            let user_id = |at: usize| 70 + i64::try_from(at).unwrap();
-            for (at, email) in order.into_iter().enumerate() {
-                world.member(user_id(at), email, if at == with_access { Role::Reviewer } else { Role::Deactivated });
-            }
-            world.edit("annotators", |spec| spec.emails.push("FAY@example.com".to_owned()));
-            let plan = world.plan();
-            let changes: Vec<i64> = plan
-                .steps
-                .iter()
-                .filter_map(|step| match step.action {
-                    Action::SetRole { user_id, .. } => Some(user_id),
-                    _ => None,
-                })
-                .collect();
-            assert_eq!(changes, [user_id(with_access)], "and not {}", user_id(without));
-        }
-    }
-}
-
-#[test]
 fn where_the_organization_forbids_roles_by_hand_only_invitations_are_sent() {
     let mut world = World::in_sync();
     world.roles_by_hand = false;

@@ -3,6 +3,7 @@
 mod approvals;
 mod claims;
 mod departures;
+mod doubles;
 mod expiry;
 mod grants;
 mod guards;
