@@ -3,13 +3,14 @@
 
 use super::entry::{entry, held, settled_since};
 use super::grant::{effective_claimant, is_refused, policy};
-use super::person::{never_acts, wait_for_taker};
+use super::person::{known_role, never_acts, wait_for_taker};
 use super::view::IRREVOCABLE;
 use super::{Action, Decision, Plan, View};
 use crate::engine::desired::Invite;
 use crate::engine::grants::foreign_namespace;
 use crate::engine::ledger::Ledger;
-use crate::label_studio::{Edition, InvitationState, Member, Role};
+use crate::engine::snapshot::is_invited;
+use crate::label_studio::{Edition, Member, Role};
 use crate::resources::{DeletionPolicy, Departure, HeldReason, Person, PersonState, later};
 use jiff::{SignedDuration, Timestamp};
 
@@ -155,27 +156,31 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
     let untouchable = Some(member.user_id) == view.snapshot.owner
         || member.user_id == view.snapshot.me
         || member.is_service
-        || matches!(member.role, Some(Role::Owner | Role::Other(_)));
+        || member.role == Some(Role::Owner);
     if untouchable {
         return Decision::Forget;
     }
-    let email = email.to_owned();
-    let community = view.snapshot.edition == Edition::Community;
-    let action = match (policy, member.invitation) {
-        (DeletionPolicy::Retain, _) => return Decision::Forget,
-        (_, InvitationState::Open) if view.is_irrevocable(&email) => {
+    if is_invited(member) {
+        if view.is_irrevocable(email) {
             return hold(view, person, HeldReason::Failed, IRREVOCABLE.to_owned());
         }
-        (_, InvitationState::Open | InvitationState::Expired) => Action::Revoke { email, blind: false },
-        (DeletionPolicy::Remove, _) => Action::Remove { user_id: member.user_id, email, from: member.role.clone() },
-        (DeletionPolicy::Deactivate, _) if community => {
+        return act(view, person, Action::Revoke { email: email.to_owned(), blind: false });
+    }
+    let community = view.snapshot.edition == Edition::Community;
+    if let Some(message) = known_role(member).err().filter(|_| !community) {
+        return hold(view, person, HeldReason::UnknownRole, message);
+    }
+    let (user_id, email, from) = (member.user_id, email.to_owned(), member.role.clone());
+    let action = match (policy, from) {
+        (DeletionPolicy::Retain, _) | (DeletionPolicy::Deactivate, Some(Role::Deactivated)) => return Decision::Forget,
+        (DeletionPolicy::Remove, from) => Action::Remove { user_id, email, from },
+        (DeletionPolicy::Deactivate, Some(from)) if !community => {
+            Action::SetRole { user_id, email, from, to: Role::Deactivated }
+        }
+        (DeletionPolicy::Deactivate, _) => {
             let message = "the open-source edition cannot deactivate: the person still has access".to_owned();
             return hold(view, person, HeldReason::UnsupportedByEdition, message);
         }
-        (DeletionPolicy::Deactivate, _) => match member.role.clone() {
-            None | Some(Role::Deactivated) => return Decision::Forget,
-            Some(from) => Action::SetRole { user_id: member.user_id, email, from, to: Role::Deactivated },
-        },
     };
     let elsewhere = !view.snapshot.roles_by_hand || view.identity_provider_of(member).is_some();
     if matches!(action, Action::SetRole { .. }) && elsewhere {

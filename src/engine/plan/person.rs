@@ -179,14 +179,11 @@ fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> De
         InvitationState::Expired => return expired_invitation(subject, member, due),
         InvitationState::None | InvitationState::Accepted => {}
     }
-    let Some(from) = member.role.clone() else {
-        return subject.hold(HeldReason::UnknownRole, "the server does not tell the role of this member");
+    let from = match known_role(member) {
+        Ok(role) => role.clone(),
+        Err(message) => return subject.hold(HeldReason::UnknownRole, &message),
     };
     let to = wire_role(subject.role);
-    if let Role::Other(code) = &from {
-        let message = format!("has the role {code:?}, which this version does not know: change it in Label Studio");
-        return subject.hold(HeldReason::UnknownRole, &message);
-    }
     if from == to {
         return placed(subject, member, subject.member(member, &from));
     }
@@ -206,6 +203,17 @@ fn listed(subject: &Subject, member: &Member, due: &mut Option<Timestamp>) -> De
         return subject.hold(HeldReason::Reverted, message);
     }
     subject.act(action)
+}
+
+/// What is not understood is not touched: the error is told. Only Enterprise has roles.
+pub fn known_role(member: &Member) -> Result<&Role, String> {
+    match &member.role {
+        None => Err("the server does not tell the role of this member: look at it in Label Studio".to_owned()),
+        Some(Role::Other(code)) => {
+            Err(format!("has the role {code:?}, which this version does not know: change it in Label Studio"))
+        }
+        Some(role) => Ok(role),
+    }
 }
 
 /// The open-source edition has no roles: who is listed has access.

@@ -1,6 +1,7 @@
 //! Start in sync, change one thing, assert the plan.
 
 mod approvals;
+mod carry_out;
 mod claims;
 mod departures;
 mod doubles;

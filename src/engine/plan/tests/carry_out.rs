@@ -1,0 +1,36 @@
+//! Who is looked at once more when a departure is carried out.
+
+use super::*;
+
+/// Somebody dropped from the list whom the roster shows `as_found`, past the grace.
+fn leaving(policy: DeletionPolicy, as_found: impl FnOnce(&mut Member)) -> World {
+    let mut world = World::in_sync();
+    world.edit("annotators", |spec| {
+        spec.emails.retain(|email| email != "person2@example.com");
+        spec.deletion_policy = policy;
+    });
+    world.settle();
+    world.change_member("person2@example.com", as_found);
+    world.later(30);
+    world
+}
+
+const ENDING: [DeletionPolicy; 2] = [DeletionPolicy::Deactivate, DeletionPolicy::Remove];
+
+#[test]
+fn whoever_has_a_role_that_nobody_knows_is_held_and_not_forgotten() {
+    for policy in ENDING {
+        for role in [None, Some(Role::Other("XX".to_owned()))] {
+            let mut world = leaving(policy, |member| member.role.clone_from(&role));
+            let plan = world.settle();
+            assert!(plan.steps.is_empty(), "{role:?} {:?}", steps(&plan));
+            assert_eq!(held(&plan), [(HeldReason::UnknownRole, vec!["person2@example.com".to_owned()])], "{role:?}");
+            let person = world.person("annotators", "person2@example.com");
+            assert_eq!(person.state, PersonState::Leaving);
+            assert!(person.message.as_ref().is_some_and(|message| message.contains("Label Studio")), "{person:?}");
+            // Once it is one of those that are known, the departure goes on.
+            world.change_member("person2@example.com", |member| member.role = Some(Role::Reviewer));
+            assert_eq!(world.plan().steps.len(), 1);
+        }
+    }
+}
