@@ -166,6 +166,10 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
         }
         return act(view, person, Action::Revoke { email: email.to_owned(), blind: false });
     }
+    if !view.snapshot.roles_by_hand || view.identity_provider_of(member).is_some() {
+        // That is where this person leaves, whatever the policy.
+        return Decision::Forget;
+    }
     let community = view.snapshot.edition == Edition::Community;
     if let Some(message) = known_role(member).err().filter(|_| !community) {
         return hold(view, person, HeldReason::UnknownRole, message);
@@ -182,11 +186,6 @@ fn carry_out(view: &View, email: &str, person: &Person, policy: DeletionPolicy, 
             return hold(view, person, HeldReason::UnsupportedByEdition, message);
         }
     };
-    let elsewhere = !view.snapshot.roles_by_hand || view.identity_provider_of(member).is_some();
-    if matches!(action, Action::SetRole { .. }) && elsewhere {
-        // Managed by the identity provider: that is where this person is deactivated.
-        return Decision::Forget;
-    }
     act(view, person, action)
 }
 

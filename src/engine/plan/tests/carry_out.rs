@@ -34,3 +34,25 @@ fn whoever_has_a_role_that_nobody_knows_is_held_and_not_forgotten() {
         }
     }
 }
+
+#[test]
+fn whom_an_identity_provider_manages_leaves_there_and_not_here() {
+    for policy in ENDING {
+        let by_provider = |member: &mut Member| member.role_source = Some("scim".to_owned());
+        let mut world = leaving(policy, by_provider);
+        assert!(world.plan().steps.is_empty(), "{policy:?} {:?}", steps(&world.plan()));
+        world.organization.spec.guards.identity_provider = crate::resources::IdentityProvider::Override;
+        assert_eq!(world.plan().steps.len(), 1, "{policy:?}");
+        // Nor does anybody where no role can be set by hand, whatever that says.
+        world.roles_by_hand = false;
+        assert!(world.plan().steps.is_empty(), "{policy:?} {:?}", steps(&world.plan()));
+        assert!(world.settle().is_done(), "{policy:?}");
+    }
+}
+
+#[test]
+fn an_invitation_is_revoked_whoever_manages_the_roles() {
+    let mut world = leaving(DeletionPolicy::Deactivate, |member| member.invitation = InvitationState::Open);
+    world.roles_by_hand = false;
+    assert_eq!(steps(&world.plan()), ["person2@example.com: invitation → revoked"]);
+}

@@ -68,16 +68,6 @@ fn a_role_that_an_identity_provider_set_is_left_alone_unless_that_is_overruled()
 }
 
 #[test]
-fn whom_an_identity_provider_manages_is_not_deactivated_by_a_departure() {
-    let mut world = World::in_sync();
-    world.change_member("person2@example.com", |member| member.role_source = Some("scim".to_owned()));
-    world.edit("annotators", |spec| spec.emails.retain(|email| email != "person2@example.com"));
-    world.settle();
-    world.later(30);
-    assert_eq!(steps(&world.plan()), Vec::<String>::new());
-}
-
-#[test]
 fn a_role_that_somebody_changes_back_three_times_is_left_to_be_settled() {
     let mut world = World::in_sync();
     for round in 0..3 {

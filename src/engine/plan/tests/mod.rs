@@ -49,6 +49,8 @@ struct World {
     /// Whether the organization lets anybody set roles by hand.
     roles_by_hand: bool,
     seats: Option<crate::resources::Seats>,
+    /// Whether the organization lets roles be set by hand.
+    roles_by_hand: bool,
     workspaces: Workspaces,
     ledger: Ledger,
     now: Timestamp,
@@ -84,6 +86,7 @@ impl World {
             search_finds: None,
             roles_by_hand: true,
             seats: None,
+            roles_by_hand: true,
             workspaces: Workspaces::default(),
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
             now: noon(),
