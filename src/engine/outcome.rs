@@ -1,7 +1,7 @@
 //! What became of it: folds verdicts and answers into memory and snapshot, from which status is computed.
 
 use super::ledger::{Asked, DAY, Ledger, Passing, Refusal};
-use super::plan::{Action, Guest, Plan, WINDOW};
+use super::plan::{Action, Guest, MOST_MESSAGE, Plan, WINDOW, at_most};
 use super::snapshot::{Snapshot, has_access, is_invited};
 use crate::label_studio::{Boottime, Role};
 use crate::resources::{HeldReason, InFlight, Person, PersonState, RemovalBucket, Target, folded, later};
@@ -160,7 +160,7 @@ pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Time
             person.state = PersonState::Failed;
             person.since = Some(Time(now));
             person.reason = Some(HeldReason::Failed.to_string());
-            person.message = Some(message.to_owned());
+            person.message = Some(at_most(message.to_owned(), MOST_MESSAGE));
         },
     );
 }

@@ -7,6 +7,9 @@ use crate::resources::{HeldReason, Person, PersonState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// Bytes of a message: thousands of entries have to fit into a status.
+pub const MOST_MESSAGE: usize = 200;
+
 /// What was remembered, without the reason of last time.
 pub fn entry(before: Option<&Person>, typed: &str, now: Timestamp) -> Person {
     let mut person = before.cloned().unwrap_or_else(|| Person::new(typed, PersonState::Held));
@@ -20,7 +23,7 @@ pub fn entry(before: Option<&Person>, typed: &str, now: Timestamp) -> Person {
 pub fn held(mut person: Person, reason: HeldReason, message: String) -> Person {
     person.state = PersonState::Held;
     person.reason = Some(reason.to_string());
-    person.message = Some(at_most(message, 200));
+    person.message = Some(at_most(message, MOST_MESSAGE));
     person
 }
 

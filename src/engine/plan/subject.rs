@@ -1,6 +1,6 @@
 //! One claimed address with all that is known of it, and the entries that can come of it.
 
-use super::entry::{entry, held, settled_since, wire_role};
+use super::entry::{MOST_MESSAGE, at_most, entry, held, settled_since, wire_role};
 use super::places::Belonging;
 use super::{Action, Decision, Guest, Places, View};
 use crate::engine::desired::Invite;
@@ -50,7 +50,7 @@ impl Subject<'_> {
     /// Nothing is left to do, and it is not as declared.
     pub fn ended(&self, mut person: Person, reason: HeldReason, message: &str) -> Decision {
         person.reason = Some(reason.to_string());
-        person.message = Some(message.to_owned());
+        person.message = Some(at_most(message.to_owned(), MOST_MESSAGE));
         Decision::Settled(self.since(person))
     }
 
