@@ -35,6 +35,7 @@ pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forg
     status.departures.clone_from(&ledger.departures);
     status.removals.clone_from(&ledger.removals);
     status.approval.clone_from(&ledger.approval);
+    status.earlier_approvals.clone_from(&ledger.earlier_approvals);
     status.invite_link.clone_from(&ledger.invite_link);
     status.signup.clone_from(&ledger.signup);
     objects.put_organization(status).await

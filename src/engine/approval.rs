@@ -9,8 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
-/// So many steps are approved at once; of a larger set the first so many are offered, then the next.
+/// So many steps are approved at a time; of a larger set the first so many are offered, then the next.
 pub const MOST_STEPS: usize = 5000;
+/// So many approvals are known besides the last: a digest that is used stays refused.
+pub const MOST_EARLIER: usize = 15;
 /// What is not done by then is held again.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// Characters of a step that tell whom it is about; the others tell what.
@@ -23,33 +25,58 @@ const WHAT: usize = 6;
 pub enum Named {
     /// One of the sets that are held.
     Held,
-    /// The approval that was used last.
+    /// An approval that was used.
     Used,
     Nothing,
 }
 
-/// Takes the approval that `approve` names into use, beside what is left of the one before. True: plan again.
+/// Takes the approval that `approve` names into use, beside those before it: each has its own day. True: plan again.
 pub fn use_approval(ledger: &mut Ledger, approve: Option<&str>, sets: &[HeldSet], now: Timestamp) -> bool {
     let named = approve.map(str::trim).and_then(|digest| sets.iter().find(|set| set.digest == digest));
-    let Some(set) = named.filter(|set| ledger.approval.as_ref().is_none_or(|used| used.digest != set.digest)) else {
-        return false;
-    };
-    let mut steps = set.steps.clone();
-    steps.extend(
-        approved(ledger, now).into_iter().filter(|step| !set.steps.iter().any(|new| new == step)).map(str::to_owned),
-    );
-    if steps.len() > MOST_STEPS {
-        // The first has to be carried out before there is room.
+    let Some(set) = named.filter(|set| !is_used(ledger, &set.digest)) else { return false };
+    all_mut(ledger).filter(|approval| !is_valid(approval, now)).for_each(|over| over.steps.clear());
+    let left: usize = all(ledger).map(|approval| approval.steps.len()).sum();
+    let room = all(ledger).count() <= MOST_EARLIER || all(ledger).any(|approval| approval.steps.is_empty());
+    if left + set.steps.len() > MOST_STEPS || !room {
+        // Those before it have to be carried out first.
         return false;
     }
-    ledger.approval = Some(Approval { digest: set.digest.clone(), at: Time(now), steps });
+    record_use(ledger, Approval { digest: set.digest.clone(), at: Time(now), steps: set.steps.clone() });
     true
+}
+
+/// Where there are too many the oldest of which nothing is left is forgotten.
+pub fn record_use(ledger: &mut Ledger, approval: Approval) {
+    if let Some(before) = ledger.approval.replace(approval) {
+        ledger.earlier_approvals.insert(0, before);
+    }
+    let earlier = &mut ledger.earlier_approvals;
+    if earlier.len() > MOST_EARLIER {
+        let spent = earlier.iter().rposition(|approval| approval.steps.is_empty());
+        earlier.remove(spent.unwrap_or(MOST_EARLIER));
+    }
+}
+
+fn all(ledger: &Ledger) -> impl Iterator<Item = &Approval> {
+    ledger.approval.iter().chain(&ledger.earlier_approvals)
+}
+
+fn all_mut(ledger: &mut Ledger) -> impl Iterator<Item = &mut Approval> {
+    ledger.approval.iter_mut().chain(&mut ledger.earlier_approvals)
+}
+
+fn is_valid(approval: &Approval, now: Timestamp) -> bool {
+    now < later(approval.at.0, LIFE)
+}
+
+pub fn is_used(ledger: &Ledger, digest: &str) -> bool {
+    all(ledger).any(|used| used.digest == digest)
 }
 
 /// What the annotation names, so that people are told where it names nothing.
 pub fn named(ledger: &Ledger, approve: &str, sets: &[HeldSet]) -> Named {
     let approve = approve.trim();
-    if ledger.approval.as_ref().is_some_and(|used| used.digest == approve) {
+    if is_used(ledger, approve) {
         Named::Used
     } else if sets.iter().any(|set| set.digest == approve) {
         Named::Held
@@ -60,14 +87,14 @@ pub fn named(ledger: &Ledger, approve: &str, sets: &[HeldSet]) -> Named {
 
 /// Strikes what is done or no longer wanted: should it be wanted again, it is held again.
 pub fn strike(ledger: &mut Ledger, left: Option<Vec<String>>) {
-    if let (Some(approval), Some(left)) = (&mut ledger.approval, left) {
-        approval.steps = left;
-    }
+    let Some(left) = left else { return };
+    let left: BTreeSet<String> = left.into_iter().collect();
+    all_mut(ledger).for_each(|approval| approval.steps.retain(|step| left.contains(step)));
 }
 
 /// The steps that may pass now.
 pub fn approved(ledger: &Ledger, now: Timestamp) -> BTreeSet<&str> {
-    let valid = ledger.approval.iter().filter(|approval| now < later(approval.at.0, LIFE));
+    let valid = all(ledger).filter(|approval| is_valid(approval, now));
     valid.flat_map(|approval| &approval.steps).map(String::as_str).collect()
 }
 
@@ -103,14 +130,12 @@ pub fn digest(ledger: &Ledger, organization: i64, reason: HeldReason, since: Tim
     let mut parts = vec![organization.to_string(), reason.to_string(), since.to_string()];
     parts.extend_from_slice(steps);
     let digest = |parts: &[String]| short(&parts.iter().map(String::as_str).collect::<Vec<_>>(), 12);
-    let first = digest(&parts);
-    match ledger.approval.as_ref().filter(|used| used.digest == first) {
-        None => first,
-        Some(used) => {
-            parts.push(used.at.0.to_string());
-            digest(&parts)
-        }
+    let mut found = digest(&parts);
+    while let Some(used) = all(ledger).find(|used| used.digest == found) {
+        parts.push(used.at.0.to_string());
+        found = digest(&parts);
     }
+    found
 }
 
 fn short(parts: &[&str], characters: usize) -> String {

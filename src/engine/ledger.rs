@@ -21,6 +21,8 @@ pub struct Ledger {
     pub departures: Vec<Departure>,
     pub removals: Vec<RemovalBucket>,
     pub approval: Option<Approval>,
+    /// The newest first.
+    pub earlier_approvals: Vec<Approval>,
     pub invite_link: Option<InviteLinkStatus>,
     /// Workloads whose environment the operator holds.
     pub signup: Vec<LockedWorkload>,
@@ -135,6 +137,7 @@ impl Ledger {
             departures: organization.departures,
             removals: organization.removals,
             approval: organization.approval,
+            earlier_approvals: organization.earlier_approvals,
             invite_link: organization.invite_link,
             signup: organization.signup,
             invites,

@@ -1,6 +1,7 @@
 //! Whether the organization found is the one that is remembered. Nothing is written to a server that we did not
 //! mean: the organization's id, its birthday and the edition must fit, whatever the URL.
 
+use super::approval::{is_used, record_use};
 use super::grants::{ceiling, foreign_namespace, is_named};
 use super::ledger::{InviteMemory, Ledger};
 use crate::resources::{Approval, Grant, InviteLinkStatus, Target};
@@ -29,13 +30,13 @@ pub fn settle_target(
     while let Some(remembered) = first_mismatch(ledger, grants, found) {
         let digest = digest(&remembered, found);
         let named = approve.map(str::trim) == Some(digest.as_str());
-        let used_before = ledger.approval.as_ref().is_some_and(|approval| approval.digest == digest)
-            && ledger.target.as_ref().is_some_and(|target| target.is_same(found));
+        let used_before =
+            is_used(ledger, &digest) && ledger.target.as_ref().is_some_and(|target| target.is_same(found));
         if !named && !used_before {
             return Err(TargetChanged { remembered, found: found.clone(), digest });
         }
         if !used_before {
-            ledger.approval = Some(Approval { digest, at: Time(now), steps: Vec::new() });
+            record_use(ledger, Approval { digest, at: Time(now), steps: Vec::new() });
         }
         forget(ledger, &remembered, found);
     }

@@ -68,6 +68,10 @@ pub struct OrganizationStatus {
     /// The approval that was used last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Those before it, the newest first: each has its own day, and none is used twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 15))]
+    pub earlier_approvals: Vec<Approval>,
     /// What is remembered of the published invite link; never the link itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invite_link: Option<InviteLinkStatus>,

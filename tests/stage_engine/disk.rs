@@ -145,6 +145,7 @@ impl Memory for Disk {
             departures: ledger.departures.clone(),
             removals: ledger.removals.clone(),
             approval: ledger.approval.clone(),
+            earlier_approvals: ledger.earlier_approvals.clone(),
             ..OrganizationStatus::default()
         };
         self.longest_mark = self.longest_mark.max(status.in_flight.as_ref().map_or(0, |mark| mark.emails.len()));

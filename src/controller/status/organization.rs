@@ -74,6 +74,7 @@ pub fn organization_status(
         departures: ledger.departures.clone(),
         removals: ledger.removals.clone(),
         approval: ledger.approval.clone(),
+        earlier_approvals: ledger.earlier_approvals.clone(),
         invite_link: ledger.invite_link.clone(),
         signup: ledger.signup.clone(),
         last_handled_reconcile_at: view.handled_reconcile.clone().or(before.last_handled_reconcile_at),

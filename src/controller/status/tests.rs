@@ -197,7 +197,10 @@ fn the_longest_status_stays_under_700_kilobytes() {
     });
     ledger.removals = (0..26).map(|_| RemovalBucket { hour: Time(noon()), base: i32::MAX, count: i32::MAX }).collect();
     let steps: Vec<String> = (0..crate::engine::approval::MOST_STEPS).map(|n| format!("{n:012}")).collect();
-    ledger.approval = Some(Approval { digest: "d".repeat(12), at: Time(noon()), steps });
+    let approval = |steps| Approval { digest: "d".repeat(12), at: Time(noon()), steps };
+    // So many steps over all of them.
+    ledger.approval = Some(approval(steps));
+    ledger.earlier_approvals = vec![approval(Vec::new()); crate::engine::approval::MOST_EARLIER];
     let strangers: Vec<crate::label_studio::Member> = (0..500).map(|n| stranger(long(n))).collect();
     let mut plan = Plan::default();
     let set = HeldSet {

@@ -216,3 +216,57 @@ fn a_very_large_set_is_offered_in_parts_that_stay() {
     assert_eq!(world.plan().steps.len(), 3);
     assert_eq!(world.plan().sets[0], sets[0]);
 }
+
+#[test]
+fn a_second_approval_gives_the_first_no_more_time_and_both_stay_used() {
+    let mut world = World::tripped();
+    world.organization.spec.guards.min_administrators = 0;
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    let first = world.plan().sets.remove(0).digest;
+    assert!(world.approve(&first));
+    assert_eq!(world.pass().steps.len(), 10);
+    world.later(20 * 3600);
+    world.edit("administrators", |spec| spec.role = InviteRole::Deactivated);
+    let second = world.pass().sets.remove(0);
+    assert_eq!(second.who.len(), 2);
+    assert!(world.approve(&second.digest));
+    assert_eq!(world.pass().steps.len(), 12, "both are valid");
+    world.later(5 * 3600);
+    let plan = world.pass();
+    assert_eq!(plan.steps.len(), 2, "the first is over");
+    assert_eq!(plan.held[&HeldReason::RemovalGuard].len(), 10);
+    for digest in [&first, &second.digest] {
+        assert!(!world.approve(digest), "{digest} is used");
+        assert_eq!(named(&world.ledger, digest, &plan.sets), Named::Used);
+    }
+    // Held since the same moment, and yet another set than the one that is used.
+    assert_ne!(plan.sets[0].digest, first);
+    assert!(world.approve(&plan.sets[0].digest));
+    assert_eq!(world.pass().steps.len(), 12);
+}
+
+#[test]
+fn what_was_approved_never_grows_without_end() {
+    let mut world = World::tripped();
+    for _ in 0..40 {
+        world.later(3600);
+        let digest = world.pass().sets.remove(0).digest;
+        assert!(world.approve(&digest));
+        world.edit("annotators", |spec| spec.role = InviteRole::Annotator);
+        world.pass();
+        world.edit("annotators", |spec| spec.role = InviteRole::Deactivated);
+    }
+    assert_eq!(world.ledger.earlier_approvals.len(), 15);
+    // As many that are not done leave no room for another.
+    let steps = vec!["0".repeat(12)];
+    world.ledger.earlier_approvals.iter_mut().for_each(|earlier| {
+        earlier.at = Time(world.now);
+        earlier.steps.clone_from(&steps);
+    });
+    world.ledger.approval.as_mut().unwrap().steps = steps;
+    let set = world.plan().sets.remove(0);
+    assert!(!use_approval(&mut world.ledger, Some(&set.digest), std::slice::from_ref(&set), world.now));
+    world.ledger.earlier_approvals[7].steps.clear();
+    assert!(use_approval(&mut world.ledger, Some(&set.digest), std::slice::from_ref(&set), world.now));
+    assert_eq!(world.ledger.earlier_approvals.len(), 15);
+}
