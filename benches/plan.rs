@@ -98,6 +98,7 @@ fn snapshot(members: usize) -> Snapshot {
         role: Some(Role::Annotator),
         invitation: InvitationState::None,
         invited_at: None,
+        expired_at: None,
         is_service: false,
         role_source: Some("manual".to_owned()),
     };

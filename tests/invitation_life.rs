@@ -34,7 +34,7 @@ async fn state(stage: &Stage) -> Value {
     person(&stage.get("userinvite/people").await, ADA)["state"].clone()
 }
 
-/// As if the last mail had been sent so long ago: both what the operator remembers and what the server says.
+/// As if the invitation had been sent, and had expired, so long ago: both what the operator remembers and what the server says.
 async fn backdate(stage: &mut Stage, hours: i64) {
     stage.operator().kill_hard().unwrap();
     let then = Timestamp::from_second(Timestamp::now().as_second()).unwrap() - SignedDuration::from_hours(hours);
@@ -44,7 +44,10 @@ async fn backdate(stage: &mut Stage, hours: i64) {
     stage.kubectl(&["patch", "userinvite/people", "--subresource=status", "--type=merge", "-p", &patch], "").await;
     stage.simulator.change(|server| {
         let user = server.roster.id_of(ADA).unwrap();
-        server.roster.edit(user, |person| person.invitation.as_mut().unwrap().invited_at = then);
+        server.roster.edit(user, |person| {
+            let invitation = person.invitation.as_mut().unwrap();
+            (invitation.invited_at, invitation.expires_at) = (then, Some(then));
+        });
     });
     stage.start_operator();
 }

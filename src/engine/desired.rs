@@ -85,7 +85,7 @@ pub enum Allowed {
 /// How an invitation goes on that nobody accepted in time.
 #[derive(Clone, Copy, Debug)]
 pub struct Resend {
-    /// After the last mail.
+    /// After it expired.
     pub after: SignedDuration,
     /// Mails in all.
     pub most: i32,

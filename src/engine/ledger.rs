@@ -1,6 +1,7 @@
 //! What is remembered from pass to pass: the part of both kinds' status that nobody else knows, and a few
 //! things that only matter while the process lives. Holds no decision.
 
+use super::plan::Action;
 use crate::label_studio::{Boottime, Member, Role};
 use crate::resources::{
     Approval, Departure, HeldReason, InFlight, InviteLinkStatus, LockedWorkload, OrganizationStatus, Person,
@@ -63,6 +64,8 @@ pub struct Passing {
     pub batch_limits: BTreeMap<String, usize>,
     /// The role that we set last, by address and user id, and when.
     pub set: BTreeMap<(String, i64), (Role, Boottime)>,
+    /// Title and default role that we set last, and when.
+    pub declared: Vec<(Action, Boottime)>,
     /// When a roster showed that somebody had taken back such a write, by address and what was written.
     pub taken_back: BTreeMap<(String, String), Vec<Boottime>>,
     /// Who lost a seat within the vendor's seven days, to be told once.

@@ -38,7 +38,7 @@ pub fn settle(ledger: &mut Ledger, plan: &mut Plan, target: &Target) {
 }
 
 /// So often the mail to one address fails before it is left for a while.
-const MOST_UNSENT: u32 = 3;
+const MOST_UNSENT: u32 = 2;
 /// For how long at first; twice as long each time, up to a day.
 const UNSENT_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
@@ -72,8 +72,14 @@ pub fn succeeded(ledger: &mut Ledger, snapshot: &mut Snapshot, action: &Action) 
         note_freed_early(ledger, action);
     }
     match action {
-        Action::SetTitle { to, .. } => snapshot.title.clone_from(to),
-        Action::SetDefaultRole { to, .. } => snapshot.default_role = Some(to.clone()),
+        Action::SetTitle { to, .. } => {
+            snapshot.title.clone_from(to);
+            note_declared(ledger, action);
+        }
+        Action::SetDefaultRole { to, .. } => {
+            snapshot.default_role = Some(to.clone());
+            note_declared(ledger, action);
+        }
         Action::SetRole { user_id, email, to, .. } => {
             snapshot.fold_role(email, *user_id, to);
             ledger.passing.set.insert((email.clone(), *user_id), (to.clone(), Boottime::now()));
@@ -252,9 +258,32 @@ fn note_freed_early(ledger: &mut Ledger, action: &Action) {
     }
 }
 
-/// A roster that was read after a role was set tells whether it stayed.
+fn note_declared(ledger: &mut Ledger, action: &Action) {
+    let declared = &mut ledger.passing.declared;
+    declared.retain(|(known, _)| known.kind() != action.kind());
+    declared.push((action.clone(), Boottime::now()));
+}
+
+/// A roster that was read after something was set tells whether it stayed.
 fn note_taken_back(ledger: &mut Ledger, snapshot: &Snapshot) {
-    let Passing { set, taken_back, .. } = &mut ledger.passing;
+    let Passing { set, declared, taken_back, .. } = &mut ledger.passing;
+    let mut note = |email: &str, what: String| {
+        let rounds = taken_back.entry((email.to_owned(), what)).or_default();
+        rounds.retain(|at| at.elapsed() < DAY);
+        rounds.push(Boottime::now());
+    };
+    declared.retain(|(action, at)| {
+        let stands = match action {
+            Action::SetTitle { to, .. } => snapshot.title == *to,
+            // Where it is not told nobody is known to have changed it.
+            Action::SetDefaultRole { to, .. } => snapshot.default_role.as_ref().is_none_or(|role| role == to),
+            _ => true,
+        };
+        if !stands && snapshot.begun > *at {
+            note("", action.verb());
+        }
+        stands || snapshot.begun <= *at
+    });
     set.retain(|(email, user_id), (role, at)| {
         if snapshot.begun <= *at {
             return true;
@@ -262,10 +291,7 @@ fn note_taken_back(ledger: &mut Ledger, snapshot: &Snapshot) {
         let account = snapshot.accounts(email).find(|member| member.user_id == *user_id);
         let stands = account.map(|member| member.role.as_ref() == Some(role));
         if stands == Some(false) {
-            let what = format!("role {role}");
-            let rounds = taken_back.entry((email.clone(), what)).or_default();
-            rounds.retain(|at| at.elapsed() < DAY);
-            rounds.push(Boottime::now());
+            note(email, format!("role {role}"));
         }
         stands == Some(true)
     });

@@ -24,6 +24,8 @@ pub struct Member {
     pub invitation: InvitationState,
     /// When the server sent the invitation that it lists, by its own clock.
     pub invited_at: Option<jiff::Timestamp>,
+    /// When that invitation ran out, by the same clock.
+    pub expired_at: Option<jiff::Timestamp>,
     /// A service account: it cannot log in and takes no seat.
     pub is_service: bool,
     /// Who set the role last: `manual`, `saml`, `scim`, `ldap`, `api`, `billing` or something newer.
@@ -68,6 +70,7 @@ struct LseFields {
     invited_at: Option<String>,
     invite_activated: Option<bool>,
     invite_expired: Option<bool>,
+    invite_expired_at: Option<String>,
 }
 
 impl Client {
@@ -127,6 +130,11 @@ impl Row {
             role: self.role.as_deref().map(Role::from_code),
             invitation: self.user.lse_fields.as_ref().map_or(InvitationState::None, LseFields::state),
             invited_at: self.user.lse_fields.as_ref().and_then(|fields| fields.invited_at.as_deref()?.parse().ok()),
+            expired_at: self
+                .user
+                .lse_fields
+                .as_ref()
+                .and_then(|fields| fields.invite_expired_at.as_deref()?.parse().ok()),
             is_service: self.user_type.as_deref() == Some("service"),
             role_source: self.role_source.map(|source| refusal::cut(&source)),
         }
@@ -198,6 +206,18 @@ mod tests {
             invitation(&format!(r#"{{{at},"invite_activated":true,"invite_expired":true}}"#)),
             InvitationState::Accepted
         );
+    }
+
+    #[test]
+    fn when_an_invitation_ran_out_is_told_or_not() {
+        let expired_at = |fields: &str| {
+            let text = format!(r#"{{"user":{{"id":1,"email":"a@example.com","lse_fields":{fields}}}}}"#);
+            row(&text).into_member().expired_at
+        };
+        assert_eq!(expired_at(r#"{"invite_expired":true,"invite_expired_at":null}"#), None);
+        assert_eq!(expired_at(r#"{"invite_expired":true,"invite_expired_at":"soon"}"#), None);
+        let at = expired_at(r#"{"invite_expired":true,"invite_expired_at":"2026-01-01T00:00:00Z"}"#);
+        assert_eq!(at.map(|at| at.to_string()).as_deref(), Some("2026-01-01T00:00:00Z"));
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl UserInvite {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resend {
-    /// At least so long after the last mail, from one hour to a year. Written like `72h`.
+    /// At least so long after it expired, from one hour to a year. Written like `72h`.
     #[serde(default = "three_days")]
     #[schemars(length(max = 32), regex(pattern = "^([0-9]+(\\.[0-9]+)?(h|m|s))+$"), extend("default" = "72h"))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('8760h')").message(

@@ -180,6 +180,9 @@ impl Stage {
                 server.roster.edit(user, |person| {
                     if let Some(invitation) = person.invitation.as_deref_mut() {
                         invitation.invited_at -= pause;
+                        if let Some(end) = &mut invitation.expires_at {
+                            *end -= pause;
+                        }
                     }
                 });
             }

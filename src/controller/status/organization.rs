@@ -101,12 +101,13 @@ fn organization_verdict(organization: &Organization, view: &OrganizationView, ge
         return Verdict { ready: true, reason: "Observing", message, reconciling: false, stalled: false };
     }
     if let Some(plan) = view.plan {
-        if let Some((field, refusal)) = &plan.refused {
-            let (reason, value) = match *field {
+        if let Some((field, held, refusal)) = &plan.refused {
+            let (refused, value) = match *field {
                 "title" => ("TitleRefused", format!("{:?}", spec.title.as_deref().unwrap_or_default())),
                 _ => ("DefaultRoleRefused", spec.default_role.map(|role| format!("{role:?}")).unwrap_or_default()),
             };
             let message = format!("spec.{field} {value}: {refusal}");
+            let reason = if *held == HeldReason::Reverted { held.as_str() } else { refused };
             return Verdict { ready: false, reason, message, reconciling: false, stalled: true };
         }
         let departing_held = plan.departing.values().flatten().find(|person| person.reason.is_some() && stalls(person));

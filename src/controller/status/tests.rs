@@ -301,6 +301,7 @@ fn stranger(email: String) -> crate::label_studio::Member {
         role,
         invitation,
         invited_at: None,
+        expired_at: None,
         is_service: false,
         role_source: None,
     }

@@ -25,7 +25,7 @@ pub const AUDIT: &str = "label_studio_operator::audit";
 /// Role changes and removals in flight, of distinct people.
 const IN_FLIGHT: usize = 4;
 /// After so many errors of the server at one person's write, that person is held and the others go on.
-const MOST_FAILURES: u32 = 3;
+const MOST_FAILURES: u32 = 2;
 
 /// Whether a write may still start: false once there is something newer to plan, or the process has to end.
 pub trait Gate: Sync {

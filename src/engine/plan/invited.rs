@@ -55,12 +55,12 @@ pub fn expired_invitation(subject: &Subject, member: &Member, due: &mut Option<T
         );
         return subject.ended(person, HeldReason::GaveUp, &message);
     }
-    // Whoever asks for it again does not wait for it.
-    let again = last_mail(person.invited_at.as_ref(), member, view.now())
-        .filter(|_| attempts > 0)
-        .and_then(|last| last.checked_add(resend.after).ok())
-        .filter(|again| view.now() < *again);
     let person = subject.since(person);
+    // Whoever asks for it again does not wait for it.
+    let again = expiry(subject, member, &person)
+        .filter(|_| attempts > 0)
+        .and_then(|expired| expired.checked_add(resend.after).ok())
+        .filter(|again| view.now() < *again);
     if let Some(again) = again {
         Plan::due_at(due, again);
         return Decision::Settled(person);
@@ -86,6 +86,19 @@ fn adopted(subject: &Subject, member: &Member, mut person: Person) -> Person {
     // Zero is a reinvitation that was asked for.
     person.attempts = person.attempts.or(Some(1));
     person
+}
+
+/// By the server's own time; where it tells none, since it was seen to have run out. Whoever was held or being mailed then was
+/// due already, and only when the last mail went is left to count from.
+fn expiry(subject: &Subject, member: &Member, person: &Person) -> Option<Timestamp> {
+    let now = subject.view.now();
+    let last_mail = last_mail(person.invited_at.as_ref(), member, now);
+    if let Some(told) = member.expired_at.map(seconds).filter(|at| *at <= now) {
+        return last_mail.max(Some(told));
+    }
+    let was_due = |b: &Person| matches!(b.state, PersonState::Held | PersonState::Failed | PersonState::Inviting);
+    let seen = person.since.as_ref().filter(|_| !subject.before.is_some_and(was_due)).map(|since| since.0);
+    last_mail.max(seen)
 }
 
 /// By our own memory or by the server's, whichever is later; never in the future, however the server's clock goes.

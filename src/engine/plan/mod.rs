@@ -69,8 +69,8 @@ pub struct Plan {
     pub approved: Option<Vec<String>>,
     /// Not every seat that is wanted is free before others are freed.
     pub seats_short: bool,
-    /// What of the organization itself the server refuses: the field, and why.
-    pub refused: Option<(&'static str, String)>,
+    /// What of the organization itself is not done: the field, the reason, and the words for it.
+    pub refused: Option<(&'static str, HeldReason, String)>,
     /// When the next thing becomes due without anybody's doing.
     pub due: Option<Timestamp>,
     /// A roster has to be read before more can be decided.
@@ -247,7 +247,12 @@ fn organization(view: &View, plan: &mut Plan, candidates: &mut Vec<Candidate>) {
         let Some(action) = action else { continue };
         if let Some(refusal) = view.ledger.refusal("", &action.verb(), view.now()) {
             plan.refused_until(refusal.until);
-            plan.refused = plan.refused.take().or(Some((field, refusal.message.clone())));
+            plan.refused = plan.refused.take().or(Some((field, refusal.reason, refusal.message.clone())));
+            continue;
+        }
+        if view.ledger.passing.gives_up("", &action.verb()) {
+            let message = "somebody has changed it back three times within a day, so it is left as it is: settle what is meant, or take the field out";
+            plan.refused = plan.refused.take().or(Some((field, HeldReason::Reverted, message.to_owned())));
             continue;
         }
         let if_held = Person::new("", PersonState::Held);

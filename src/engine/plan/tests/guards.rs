@@ -157,3 +157,30 @@ fn an_old_roster_takes_nobodys_access_away() {
     world.fresh = false;
     assert_eq!(world.plan().stale, ["person3@example.com"]);
 }
+
+#[test]
+fn a_title_or_default_role_that_somebody_changes_back_three_times_is_left_to_be_settled() {
+    for (field, kind) in [("title", "set_title"), ("defaultRole", "set_default_role")] {
+        let mut world = World::in_sync();
+        if field == "title" {
+            world.organization.spec.title = Some("Acme Labels".to_owned());
+        } else {
+            world.organization.spec.default_role = Some(crate::resources::DefaultRole::Annotator);
+        }
+        for round in 0..3 {
+            let plan = world.plan();
+            assert_eq!(plan.steps.iter().map(|step| step.action.kind()).collect::<Vec<_>>(), [kind], "round {round}");
+            let mut snapshot = world.snapshot();
+            outcome::succeeded(&mut world.ledger, &mut snapshot, &plan.steps[0].action);
+            // Its own answer is folded in, and says nothing of what others do.
+            outcome::take_in_roster(&mut world.ledger, &snapshot);
+            world.read_roster();
+        }
+        let plan = world.plan();
+        assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
+        let (of, reason, message) = plan.refused.unwrap();
+        assert_eq!((of, reason), (field, HeldReason::Reverted), "{message}");
+        world.organization.spec.title = Some("Another wish".to_owned());
+        assert_eq!(world.plan().steps.len(), 1);
+    }
+}

@@ -9,9 +9,40 @@ const AFTER: i64 = 72 * 3600;
 fn expired(attempts: i32) -> World {
     let mut world = invited(EMAIL, "Annotator");
     world.change_member(EMAIL, |m| m.invitation = InvitationState::Expired);
-    world.change_member(EMAIL, |m| m.invited_at = Some(noon()));
+    world.change_member(EMAIL, |m| (m.invited_at, m.expired_at) = (Some(noon()), Some(noon())));
     world.remembered("annotators", EMAIL).attempts = Some(attempts);
     world
+}
+
+#[test]
+fn the_wait_counts_from_the_expiry_and_not_from_the_mail() {
+    let after = |hours| Some(noon() + SignedDuration::from_hours(hours) + SignedDuration::from_secs(AFTER));
+    // The server tells when, long before it is looked at.
+    let mut world = expired(1);
+    world.change_member(EMAIL, |m| m.expired_at = Some(noon() + SignedDuration::from_hours(100)));
+    world.later(120 * 3600);
+    assert_eq!((world.settle().due, world.plan().steps.len()), (after(100), 0));
+    world.later(52 * 3600);
+    assert_eq!(world.plan().steps.len(), 1);
+    // It tells nothing, or what cannot be: then it counts from when it was seen.
+    for told in [None, Some(noon() + SignedDuration::from_hours(1000))] {
+        let mut world = expired(1);
+        world.change_member(EMAIL, |m| m.expired_at = told);
+        world.later(100 * 3600);
+        assert_eq!(world.settle().due, after(100));
+        world.later(71 * 3600);
+        assert_eq!(world.settle().due, after(100), "seen, and not seen anew");
+        world.later(3600);
+        assert_eq!(world.plan().steps.len(), 1);
+        // What holds it up then gives it no second wait.
+        world.seats = Some(crate::resources::Seats { used: 20, limit: Some(20) });
+        for _ in 0..3 {
+            assert_eq!(held(&world.settle()), [(HeldReason::SeatLimit, vec![EMAIL.to_owned()])]);
+            world.later(600);
+        }
+        world.seats = None;
+        assert_eq!(world.plan().steps.len(), 1);
+    }
 }
 
 /// Carries out the mail that is planned.
@@ -97,13 +128,13 @@ fn a_shorter_wait_is_another_time() {
 }
 
 #[test]
-fn an_expired_invitation_that_somebody_else_sent_counts_as_one_attempt_by_the_servers_time() {
+fn an_expired_invitation_that_somebody_else_sent_counts_as_one_attempt() {
     let mut world = World::in_sync();
     world.member(99, EMAIL, Role::Pending);
     world.change_member(EMAIL, |m| m.invitation = InvitationState::Expired);
     world.change_member(EMAIL, |m| m.invited_at = Some(noon() - SignedDuration::from_secs(60)));
     world.edit("annotators", |spec| spec.emails.push(EMAIL.to_owned()));
-    assert_eq!(world.settle().due, Some(noon() + SignedDuration::from_secs(AFTER - 60)));
+    assert_eq!(world.settle().due, Some(noon() + SignedDuration::from_secs(AFTER)));
     assert_eq!(world.person("annotators", EMAIL).attempts, Some(1));
     world.later(AFTER);
     let plan = world.settle();

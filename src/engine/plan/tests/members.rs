@@ -123,7 +123,7 @@ fn a_refused_title_is_told_and_not_tried_again_at_once() {
     outcome::refused(&mut world.ledger, "", "title Other", HeldReason::Forbidden, "no".to_owned(), until);
     let plan = world.plan();
     assert!(plan.steps.is_empty());
-    assert_eq!(plan.refused, Some(("title", "no".to_owned())));
+    assert_eq!(plan.refused, Some(("title", HeldReason::Forbidden, "no".to_owned())));
 }
 
 #[test]

@@ -125,6 +125,7 @@ impl World {
             role: Some(role),
             invitation: InvitationState::None,
             invited_at: None,
+            expired_at: None,
             is_service: false,
             role_source: None,
         });
