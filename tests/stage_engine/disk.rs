@@ -8,7 +8,7 @@ use label_studio_operator::engine::memory::{Concerned, Forgotten, Memory};
 use label_studio_operator::engine::plan::{Guest, Plan};
 use label_studio_operator::engine::snapshot::Snapshot;
 use label_studio_operator::resources::{OrganizationStatus, UserInvite, UserInviteStatus, seconds};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,7 +21,19 @@ pub struct Disk {
     pub longest_mark: usize,
     /// The write that goes wrong: which, whether it is stored, whether the process dies of it.
     pub doomed: Option<(usize, bool, bool)>,
+    /// What is found where the Organization is read live, one after the other; afterwards it stands.
+    pub stands: VecDeque<Stands>,
+    /// UserInvites that cannot be written.
+    pub left_behind: BTreeSet<String>,
     pub died: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Stands {
+    /// It is being deleted.
+    Falls,
+    /// Somebody has edited it since the plan was made.
+    Changed,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +64,9 @@ impl Disk {
     }
 
     async fn write_invite(&mut self, name: &str, memory: &InviteMemory) -> Result<(), Forgotten> {
+        if self.left_behind.contains(name) {
+            return Ok(());
+        }
         let InviteMemory { target, users, last_handled_reinvite } = memory.clone();
         let users = users.into_values().collect();
         let status = UserInviteStatus { target, users, last_handled_reinvite, ..UserInviteStatus::default() };
@@ -59,7 +74,7 @@ impl Disk {
     }
 
     async fn finalize(&mut self, name: &str) -> Result<(), Forgotten> {
-        if self.stored.finalized.contains(name) {
+        if self.stored.finalized.contains(name) || self.left_behind.contains(name) {
             return Ok(());
         }
         self.write(|stored| _ = stored.finalized.insert(name.to_owned())).await
@@ -161,7 +176,11 @@ impl Memory for Disk {
     }
 
     async fn stands(&mut self) -> Result<bool, Forgotten> {
-        Ok(true)
+        match self.stands.pop_front() {
+            None => Ok(true),
+            Some(Stands::Falls) => Ok(false),
+            Some(Stands::Changed) => Err(Forgotten::Changed("the Organization".to_owned())),
+        }
     }
 
     async fn meanwhile(&mut self, _: &Ledger, _: &AtomicBool) {}

@@ -7,7 +7,7 @@
 mod disk;
 mod scene;
 
-pub use disk::{Disk, Stored};
+pub use disk::{Disk, Stands, Stored};
 pub use scene::{Act, Manifest, Scene, Trouble, crashes, faults, scenes};
 
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +37,8 @@ const PATIENCE: MailPatience = MailPatience { timeout: Duration::from_millis(300
 const LATENCY: Duration = Duration::from_millis(3);
 /// Longer than a departure waits.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(1);
+/// Of the Organization.
+const NAMESPACE: &str = "labels";
 /// Nobody needs as many passes unless going round in circles.
 const MOST_PASSES: usize = 40;
 
@@ -60,6 +62,8 @@ pub struct Stage {
     pub pause: SignedDuration,
     /// Whom it left in doubt before the edit whether they were mailed.
     pub doubted: BTreeSet<String>,
+    /// UserInvites that cannot be written for now.
+    pub left_behind: BTreeSet<String>,
 }
 
 /// How it ended: on the server, in the letter boxes, and in status.
@@ -134,7 +138,14 @@ impl Stage {
             acts: acts.filter(|(email, _)| scene.claims(email)).collect(),
             pause: SignedDuration::from_hours(scene.pause),
             doubted: BTreeSet::new(),
+            left_behind: BTreeSet::new(),
         }
+    }
+
+    /// A manifest of this namespace has it before its name, with a slash.
+    pub fn grant(&mut self, namespace: &str, highest: &str) {
+        let grant = serde_json::json!({"namespaces": [namespace], "maxRole": highest});
+        self.spec.grants = vec![serde_json::from_value(grant).unwrap()];
     }
 
     /// One edition of the manifests after the other, each of them with its part of the troubles and then in peace.
@@ -200,6 +211,7 @@ impl Stage {
     pub async fn live(&mut self, manifests: &[Manifest], trouble: Option<&Trouble>) {
         let died = Arc::new(AtomicBool::new(false));
         self.disk.died = Arc::clone(&died);
+        self.disk.left_behind.clone_from(&self.left_behind);
         let mut last_request = usize::MAX;
         match trouble {
             Some(Trouble::KilledAtRequest(more)) => last_request = self.simulator.journal().len() + more,
@@ -251,22 +263,25 @@ async fn passes(
     manifests: &[Manifest],
     deleted: &[Manifest],
 ) {
-    let organization = Organization::new("acme", spec.clone());
+    let mut organization = Organization::new("acme", spec.clone());
+    organization.metadata.namespace = Some(NAMESPACE.to_owned());
     let mut passing = Passing::default();
     let mut last = String::new();
     for _ in 0..MOST_PASSES {
         let objects =
             |manifests: &[Manifest]| manifests.iter().map(|manifest| object(manifest, &disk.stored)).collect();
         let (invites, deleted): (Vec<UserInvite>, Vec<UserInvite>) = (objects(manifests), objects(deleted));
-        let statuses = invites.iter().chain(&deleted).map(|invite| (invite.name_any(), invite.status.clone()));
+        let statuses = invites.iter().chain(&deleted).map(|invite| (invite.key(), invite.status.clone()));
         let mut ledger = Ledger::read(Some(&disk.stored.organization), statuses, std::mem::take(&mut passing));
         let mut pause = Duration::from_millis(5);
         if disk.bury(&mut ledger, deleted).await.is_ok()
             && let Ok((mut snapshot, ())) = observe(client, spec, async |_, _| ()).await
         {
+            let mut desired = desired(&organization, &invites, seconds(Timestamp::now()));
+            desired.left_behind.clone_from(&disk.left_behind);
             let mut pass = Pass {
                 client,
-                desired: &desired(&organization, &invites, seconds(Timestamp::now())),
+                desired: &desired,
                 approve: None,
                 snapshot: &mut snapshot,
                 ledger: &mut ledger,
@@ -287,6 +302,9 @@ async fn passes(
                     Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon) => {}
                     // Whoever departs has a while to be taken back.
                     Stop::Settled { wait: None } if plan.is_done() => return,
+                    // Until it can be written there is nothing to come back for.
+                    Stop::Settled { wait: None } if !desired.left_behind.is_empty() && plan.due.is_none() => return,
+                    Stop::Falling => return,
                     Stop::Settled { wait: None } | Stop::Doubtful if plan.due.is_some_and(|due| due < soon + GRACE) => {
                         disk.grow_old(GRACE);
                     }
@@ -295,7 +313,7 @@ async fn passes(
                     Stop::TargetChanged(changed) => panic!("{changed}"),
                     // A count that never fits will not fit the next time either.
                     Stop::Doubtful if snapshot.may_hide() && plan.is_done() => return,
-                    Stop::Doubtful | Stop::Preempted | Stop::Unobserved(_) | Stop::Falling => {}
+                    Stop::Doubtful | Stop::Preempted | Stop::Unobserved(_) => {}
                 }
             }
         }
@@ -307,10 +325,12 @@ async fn passes(
 
 fn object(manifest: &Manifest, stored: &Stored) -> UserInvite {
     let Manifest { name, role, age, emails, most, reinvite } = manifest.clone();
+    let (namespace, own_name) = name.split_once('/').unwrap_or((NAMESPACE, &name));
     let spec = serde_json::json!({
-        "organizationRef": {"name": "acme"}, "emails": emails, "role": role, "resend": {"maxAttempts": most}
+        "organizationRef": {"name": "acme", "namespace": NAMESPACE}, "emails": emails, "role": role, "resend": {"maxAttempts": most}
     });
-    let mut object = UserInvite::new(&name, serde_json::from_value(spec).unwrap());
+    let mut object = UserInvite::new(own_name, serde_json::from_value(spec).unwrap());
+    object.metadata.namespace = Some(namespace.to_owned());
     object.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age)));
     object.metadata.finalizers = stored.finalized.contains(&name).then(|| vec![FINALIZER.to_owned()]);
     object.metadata.annotations = reinvite.map(|value| [(REINVITE_ANNOTATION.to_owned(), value.to_owned())].into());

@@ -120,6 +120,23 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
 }
 
 impl Scene {
+    /// Nobody but the Owner and the operator, and no manifest.
+    pub fn empty() -> Self {
+        Self {
+            members: Vec::new(),
+            manifests: Vec::new(),
+            edit: None,
+            deletes: false,
+            guest: true,
+            promise_shown: false,
+            stale: false,
+            count_fits: true,
+            acts: Vec::new(),
+            pause: 0,
+            reinvites: false,
+        }
+    }
+
     /// The editions of the manifests, one after the other.
     pub fn editions(&self) -> Vec<Vec<Manifest>> {
         let mut editions = vec![self.manifests.clone()];
