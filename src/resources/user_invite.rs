@@ -75,7 +75,8 @@ pub struct UserInviteSpec {
 
     /// What happens to people who are dropped from this list, or whose UserInvite is deleted. `Deactivate`: role
     /// Deactivated, an open invitation is revoked (reversible). `Retain`: nothing. `Remove`: the membership is
-    /// deleted.
+    /// deleted. On the open-source edition `Deactivate` does nothing, and whoever is removed by `Remove` can still
+    /// sign in: end that access on the server itself.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

@@ -4,9 +4,11 @@ use super::*;
 use crate::controller::situation::Problem;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::plan::{Action, Cause, HeldSet, Plan, Step};
-use crate::label_studio::Role;
+use crate::engine::snapshot::{Completeness, Found, Snapshot};
+use crate::label_studio::{Boottime, Edition, Role};
 use crate::resources::{
-    Approval, DeletionPolicy, Departure, InFlight, Organization, PersonState, RemovalBucket, UserInvite, folded,
+    Approval, DeletionPolicy, Departure, InFlight, Organization, PersonState, RemovalBucket, Target, UnmanagedMembers,
+    UserInvite, folded,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -304,5 +306,44 @@ fn stranger(email: String) -> crate::label_studio::Member {
         expired_at: None,
         is_service: false,
         role_source: None,
+    }
+}
+
+#[test]
+fn of_many_unmanaged_members_fifty_are_named_and_all_are_counted_or_only_that() {
+    let strangers: Vec<crate::label_studio::Member> =
+        (0..60).map(|n| stranger(format!("s{n:02}@example.com"))).collect();
+    let snapshot = Snapshot::new(Found {
+        target: Target { organization_id: 1, created_at: None, edition: "Enterprise".to_owned(), url: String::new() },
+        edition: Edition::Enterprise,
+        release: None,
+        title: "Acme".to_owned(),
+        default_role: None,
+        me: 1000,
+        own_address: "operator@example.com".to_owned(),
+        created_by: None,
+        roles_by_hand: true,
+        email_configured: true,
+        may_invite: true,
+        seats: None,
+        completeness: Completeness::Complete,
+        begun: Boottime::now(),
+        members: strangers.clone(),
+    });
+    let plan = Plan::default();
+    for (mode, named) in [(UnmanagedMembers::Report, 50), (UnmanagedMembers::Ignore, 0)] {
+        let mut object = organization();
+        object.spec.unmanaged_members = mode;
+        let view = OrganizationView {
+            plan: Some(&plan),
+            snapshot: Some(&snapshot),
+            unmanaged: strangers.iter().collect(),
+            ..Default::default()
+        };
+        let status = organization_status(&object, &Ledger::default(), &view, noon());
+        assert_eq!(status.members.unwrap().unmanaged, 60, "{mode:?}");
+        assert_eq!(status.unmanaged.len(), named, "{mode:?}");
+        let first = status.unmanaged.first().map(|member| member.email.as_str());
+        assert_eq!(first, (named > 0).then_some("s00@example.com"), "by address");
     }
 }

@@ -56,3 +56,29 @@ fn an_invitation_is_revoked_whoever_manages_the_roles() {
     world.roles_by_hand = false;
     assert_eq!(steps(&world.plan()), ["person2@example.com: invitation → revoked"]);
 }
+
+#[test]
+fn the_open_source_edition_removes_and_does_not_deactivate() {
+    let listed = |member: &mut Member| member.role = None;
+    // Dropped from a list that is still there: that it was not done is told.
+    let mut world = leaving(DeletionPolicy::Deactivate, listed);
+    world.edition = Edition::Community;
+    let plan = world.settle();
+    assert_eq!((plan.steps.len(), plan.held[&HeldReason::UnsupportedByEdition].len()), (0, 1));
+    assert_eq!(world.person("annotators", "person2@example.com").state, PersonState::Leaving);
+    let mut world = leaving(DeletionPolicy::Remove, listed);
+    world.edition = Edition::Community;
+    assert_eq!(steps(&world.plan()), ["person2@example.com: member → removed"]);
+    // The list itself is gone: nobody is left to tell it to.
+    for (policy, wanted) in [(DeletionPolicy::Deactivate, 0), (DeletionPolicy::Remove, 1)] {
+        let mut world = leaving(policy, listed);
+        world.edition = Edition::Community;
+        let person = Person::clone(world.person("annotators", "person2@example.com"));
+        world.ledger.invites.get_mut("annotators").unwrap().users.remove("person2@example.com");
+        let (users, from, since) = (vec![person], "gone".to_owned(), Time(noon()));
+        world.ledger.departures = vec![Departure { users, policy, from, since }];
+        let plan = world.settle();
+        assert_eq!((plan.steps.len(), plan.held_count()), (wanted, 0), "{policy:?}");
+        assert_eq!(world.ledger.departing(), wanted, "{policy:?}: done, or forgotten");
+    }
+}

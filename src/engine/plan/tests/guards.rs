@@ -184,3 +184,42 @@ fn a_title_or_default_role_that_somebody_changes_back_three_times_is_left_to_be_
         assert_eq!(world.plan().steps.len(), 1);
     }
 }
+
+#[test]
+fn a_demotion_is_a_removal_and_a_promotion_is_none() {
+    let mut world = World::in_sync();
+    world.organization.spec.guards.max_removals = IntOrString::Int(0);
+    for email in ["person2@example.com", "person3@example.com"] {
+        world.change_member(email, |member| member.role = Some(Role::Reviewer));
+    }
+    world.change_member("person4@example.com", |member| member.role = Some(Role::Pending));
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["person4@example.com: Pending → Annotator"]);
+    assert_eq!(plan.held[&HeldReason::RemovalGuard], ["person2@example.com", "person3@example.com"]);
+    // As any other, it takes its place in the window.
+    world.organization.spec.guards.max_removals = IntOrString::Int(2);
+    assert_eq!(world.plan().steps.len(), 3);
+    outcome::reserve_removals(&mut world.ledger, &["person2@example.com", "person3@example.com"], 12, world.now);
+    world.ledger.passing = Passing::default();
+    assert_eq!(world.plan().held[&HeldReason::RemovalGuard].len(), 2);
+}
+
+#[test]
+fn where_no_role_can_be_set_by_hand_whoever_has_another_one_is_held_before_any_write() {
+    let mut world = World::in_sync();
+    world.roles_by_hand = false;
+    world.change_member("person2@example.com", |member| member.role = Some(Role::Reviewer));
+    world.change_member("person3@example.com", |member| member.role = Some(Role::Pending));
+    let plan = world.settle();
+    assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
+    let both = vec!["person2@example.com".to_owned(), "person3@example.com".to_owned()];
+    assert_eq!(held(&plan), [(HeldReason::ManagedByIdentityProvider, both)]);
+    assert!(!HeldReason::ManagedByIdentityProvider.stalls(), "that is no error");
+    assert_eq!(world.person("annotators", "person4@example.com").state, PersonState::Active, "as declared");
+    // What is no role of a member goes on.
+    world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
+    assert_eq!(steps(&world.plan()), ["invite 1 as Annotator: new@example.com"]);
+    // Not even where the provider may be overruled: the organization itself forbids it.
+    world.organization.spec.guards.identity_provider = crate::resources::IdentityProvider::Override;
+    assert_eq!(world.plan().held[&HeldReason::ManagedByIdentityProvider].len(), 2);
+}

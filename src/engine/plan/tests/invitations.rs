@@ -209,3 +209,23 @@ fn what_the_server_says_to_a_refused_mail_is_cut() {
     outcome::mail_refused(&mut world.ledger, &guest, short, world.now);
     assert_eq!(world.person("annotators", "new@example.com").message.as_deref(), Some(short));
 }
+
+#[test]
+fn where_the_server_sends_no_mail_or_may_not_newcomers_are_held_and_the_others_go_on() {
+    for (reason, word) in [(HeldReason::EmailNotConfigured, "e-mail settings"), (HeldReason::Forbidden, "licence")] {
+        let mut world = World::in_sync();
+        (world.email_configured, world.may_invite) =
+            (reason != HeldReason::EmailNotConfigured, reason != HeldReason::Forbidden);
+        world.change_member("person3@example.com", |m| m.role = Some(Role::Reviewer));
+        world.edit("annotators", |spec| spec.emails.push("new@example.com".to_owned()));
+        let plan = world.settle();
+        assert_eq!(steps(&plan), ["person3@example.com: Reviewer → Annotator"]);
+        assert_eq!(held(&plan), [(reason, vec!["new@example.com".to_owned()])]);
+        let person = world.person("annotators", "new@example.com");
+        assert!(person.message.as_ref().is_some_and(|message| message.contains(word)), "{person:?}");
+        assert!(reason.stalls());
+        // Nothing stands in the way once it can.
+        (world.email_configured, world.may_invite) = (true, true);
+        assert_eq!(world.plan().steps.len(), 2);
+    }
+}

@@ -277,3 +277,20 @@ fn who_signed_up_by_the_link_is_pending_until_the_role_is_there_which_takes_a_se
     let person = world.person("annotators", EMAIL);
     assert_eq!((person.state, &person.seat_since), (PersonState::Active, &Some(Time(world.now))));
 }
+
+#[test]
+fn another_role_for_somebody_who_was_given_up_sends_nothing() {
+    let mut world = expired(3);
+    world.settle();
+    for role in [InviteRole::Reviewer, InviteRole::Administrator, InviteRole::Annotator] {
+        world.edit("annotators", |spec| {
+            spec.role = role;
+            spec.emails = vec![EMAIL.to_owned()];
+        });
+        world.organization.spec.guards.max_removals = IntOrString::Int(100);
+        world.later(100 * AFTER);
+        let plan = world.settle();
+        assert!(!plan.steps.iter().any(|step| step.action.mails()), "{role} {:?}", steps(&plan));
+        assert!(world.person("annotators", EMAIL).is_held_for(HeldReason::GaveUp), "{role}");
+    }
+}

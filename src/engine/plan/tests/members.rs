@@ -190,3 +190,17 @@ fn where_the_organization_forbids_roles_by_hand_only_invitations_are_sent() {
         );
     }
 }
+
+#[test]
+fn the_open_source_edition_never_calls_somebody_deactivated_who_is_listed() {
+    let mut world = World::empty();
+    world.edition = Edition::Community;
+    world.member(10, "here@example.com", Role::Annotator);
+    world.change_member("here@example.com", |m| m.role = None);
+    world.invite("off", InviteRole::Deactivated, &["here@example.com".to_owned(), "away@example.com".to_owned()]);
+    let plan = world.settle();
+    assert!(plan.steps.is_empty());
+    assert_eq!(held(&plan), [(HeldReason::UnsupportedByEdition, vec!["here@example.com".to_owned()])]);
+    assert_eq!(world.person("off", "here@example.com").state, PersonState::Held);
+    assert_eq!(world.person("off", "away@example.com").state, PersonState::Deactivated);
+}

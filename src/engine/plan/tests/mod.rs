@@ -12,6 +12,7 @@ mod hidden;
 mod invitations;
 mod left_behind;
 mod life;
+mod losses;
 mod marks;
 mod members;
 mod places;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An organization in sync: what is declared, what is there, and what is remembered agree.
+#[expect(clippy::struct_excessive_bools, reason = "each one is a circumstance of its own")]
 struct World {
     organization: Organization,
     invites: Vec<UserInvite>,
@@ -51,6 +53,9 @@ struct World {
     seats: Option<crate::resources::Seats>,
     /// Whether the organization lets roles be set by hand.
     roles_by_hand: bool,
+    /// Whether the server can send mail, and its licence allows it.
+    email_configured: bool,
+    may_invite: bool,
     workspaces: Workspaces,
     ledger: Ledger,
     now: Timestamp,
@@ -87,6 +92,8 @@ impl World {
             roles_by_hand: true,
             seats: None,
             roles_by_hand: true,
+            email_configured: true,
+            may_invite: true,
             workspaces: Workspaces::default(),
             ledger: Ledger { invitations_visible: Some(true), target: Some(target()), ..Ledger::default() },
             now: noon(),
@@ -157,8 +164,8 @@ impl World {
             own_address: "operator@example.com".to_owned(),
             created_by: Some(OWNER),
             roles_by_hand: self.roles_by_hand,
-            email_configured: true,
-            may_invite: true,
+            email_configured: self.email_configured,
+            may_invite: self.may_invite,
             seats: self.seats,
             completeness: self.completeness,
             begun: Boottime::now(),
