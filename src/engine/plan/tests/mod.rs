@@ -7,6 +7,7 @@ mod departures;
 mod doubles;
 mod expiry;
 mod grants;
+mod grants_withdrawn;
 mod guards;
 mod hidden;
 mod invitations;
