@@ -1,4 +1,4 @@
-//! What the engine asks of its memory right before it acts, and what becomes of a mail whose UserInvite cannot be written.
+//! What the engine asks right before it goes on, and what becomes of a mail whose UserInvite cannot be written.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
@@ -85,5 +85,29 @@ async fn nothing_is_written_where_the_organization_does_not_stand_any_more_or_is
             let wanted = if role == InviteRole::Deactivated { "DI" } else { "RE" };
             assert_eq!(stage.simulator.member(ADA).unwrap().role, wanted, "{name}");
         }
+    }
+}
+
+/// Workspaces are many requests where there are many of them, and an edit does not wait for all.
+#[tokio::test]
+async fn what_is_newer_does_not_wait_until_every_workspace_is_read() {
+    let asked = |stage: &Stage| {
+        let about = |target: &str| target.contains("workspaces") || target.contains("whoami");
+        let journal = stage.simulator.journal();
+        journal.entries().map(|entry| entry.path.clone()).filter(|path| about(path)).collect::<Vec<_>>()
+    };
+    let (who, titles) = ("/api/current-user/whoami", "/api/workspaces");
+    for (closed_at, wanted) in [(1, vec![who, who, titles]), (2, vec![who, titles, who])] {
+        let mut stage = stage(true).await;
+        stage.simulator.add_member(ADA, "AN");
+        stage.simulator.add_workspace("Cats");
+        stage.workspaces = vec!["Cats".to_owned()];
+        stage.gate.closed_at = vec![closed_at];
+        stage.live(&[manifest("people", InviteRole::Annotator, &[ADA])], None).await;
+        let asked: Vec<String> = asked(&stage);
+        let first: Vec<&str> = asked.iter().take(3).map(|path| path.trim_end_matches('/')).collect();
+        assert_eq!(first, wanted, "closed at look {closed_at}: {asked:?}");
+        let entry = &stage.disk.stored.invites["people"].users[0];
+        assert_eq!((entry.state, &entry.reason), (PersonState::Active, &None), "and it gets there all the same");
     }
 }

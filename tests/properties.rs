@@ -108,6 +108,33 @@ fn a_crash_anywhere_among_mails_that_share_a_mark_mails_everybody_exactly_once()
     }
 }
 
+/// Where the server lists no open invitation each address goes alone: each write and each request is the last one once, and
+/// whom that leaves in doubt is held.
+#[test]
+fn a_crash_anywhere_among_mails_that_nobody_sees_mails_nobody_twice_and_holds_whom_it_leaves_in_doubt() {
+    let writes = (1..=24).flat_map(|nth| {
+        [(true, true), (false, true), (false, false)].map(|(stored, killed)| Trouble::Write { nth, stored, killed })
+    });
+    let requests = (1..=16).map(Trouble::KilledAtRequest);
+    let faults = [FaultKind::CutBefore, FaultKind::CutAfter, FaultKind::Status5xxAfter { status: 504 }];
+    let faults = (5..=12).flat_map(|nth| faults.clone().map(|kind| Trouble::Fault { nth, kind }));
+    let mut doubted = 0;
+    for trouble in writes.chain(requests).chain(faults) {
+        run(async {
+            let stage = Stage::play(&newcomers(3), false, std::slice::from_ref(&trouble)).await;
+            let (mails, held) = (stage.ending().mails, stage.unconfirmed());
+            assert!(held.len() <= 1, "{trouble:?}: {held:?}");
+            for number in 0..6 {
+                let email = format!("many{number:04}@example.com");
+                let sent = mails.get(&email).copied().unwrap_or_default();
+                assert!(sent == 1 || (sent == 0 && held.contains(&email)), "{trouble:?}: {sent} to {email}, {held:?}");
+            }
+            doubted += held.len();
+        });
+    }
+    assert!(doubted > 0, "no trouble came at the moment that matters");
+}
+
 /// All of them expire, and are sent again after a while, in requests that they share with nobody new or with somebody who
 /// is. What a crash or a lost answer leaves in doubt the server's own times tell.
 #[test]

@@ -85,8 +85,12 @@ pub async fn rounds<M: Memory, G: Gate>(pass: &mut Pass<'_, M, G>) -> Result<(Pl
         }
         // After the mark: what it holds as unconfirmed must not undo what is released.
         release_reinvited(pass.desired, pass.ledger);
-        read_workspaces(pass.client, pass.desired, pass.snapshot, pass.fresh).await;
+        let gate = pass.gate;
+        let read = read_workspaces(pass.client, pass.desired, pass.snapshot, pass.fresh, || gate.is_open()).await;
         let made = decide(pass, &mark, looked);
+        if !read {
+            return Ok((made, Stop::Preempted));
+        }
         if !made.stale.is_empty() && may_confirm(pass, &made) {
             idle += 1;
             match confirm(pass.client, pass.snapshot, &made.stale).await {

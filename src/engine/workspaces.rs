@@ -30,15 +30,24 @@ pub struct Missing {
 }
 
 /// Reads what the manifests name and the snapshot does not hold: once for a snapshot, and once more when something was
-/// missing `fresh` ago.
-pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut Snapshot, fresh: Duration) {
+/// missing `fresh` ago. Each takes a request, so `may_go_on` is asked before it. False: not all of it was read.
+pub async fn read_workspaces(
+    client: &Client,
+    desired: &Desired,
+    snapshot: &mut Snapshot,
+    fresh: Duration,
+    may_go_on: impl Fn() -> bool,
+) -> bool {
     let named = desired.workspaces();
     if named.is_empty() || snapshot.edition != Edition::Enterprise {
-        return;
+        return true;
     }
     let known = &snapshot.workspaces;
     let lacks = known.is_in_part() || named.iter().any(|title| known.find(title).is_err());
     if known.read_at.is_none_or(|at| lacks && at.elapsed() >= fresh) {
+        if !may_go_on() {
+            return false;
+        }
         snapshot.workspaces = match client.workspaces().await {
             Ok(all) => Workspaces::of(all.into_iter().map(|workspace| (workspace.title, workspace.id))),
             Err(error) => Workspaces { unread: Some(Missing::unread(&error)), ..Workspaces::default() },
@@ -53,6 +62,7 @@ pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut 
         if let Entry::Vacant(unread) = snapshot.workspaces.members.entry(id) {
             let members = match away.clone() {
                 Some(missing) => Err(missing),
+                None if !may_go_on() => return false,
                 None => client.workspace_members(id).await.map_err(|error| {
                     let missing = Missing::unread(&error);
                     unanswered += usize::from(is_unanswered(&error));
@@ -65,6 +75,7 @@ pub async fn read_workspaces(client: &Client, desired: &Desired, snapshot: &mut 
             unread.insert(members);
         }
     }
+    true
 }
 
 /// The server was reached, and no answer came.

@@ -28,7 +28,7 @@ use label_studio_simulator::{Fault, MemberState, OpenInvitationRole, Options, Si
 use scene::address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What the server takes in this long is in time; what it has not taken in by then and the settling time never comes.
@@ -42,11 +42,17 @@ const NAMESPACE: &str = "labels";
 /// Nobody needs as many passes unless going round in circles.
 const MOST_PASSES: usize = 40;
 
-struct Open;
+/// Open, but for the looks at it that a test names by number, the first of which is 1.
+#[derive(Default)]
+pub struct Looks {
+    pub closed_at: Vec<usize>,
+    pub count: AtomicUsize,
+}
 
-impl Gate for Open {
+impl Gate for Looks {
     fn is_open(&self) -> bool {
-        true
+        let look = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        !self.closed_at.contains(&look)
     }
 }
 
@@ -64,6 +70,9 @@ pub struct Stage {
     pub doubted: BTreeSet<String>,
     /// UserInvites that cannot be written for now.
     pub left_behind: BTreeSet<String>,
+    pub gate: Looks,
+    /// Titles that every manifest names.
+    pub workspaces: Vec<String>,
 }
 
 /// How it ended: on the server, in the letter boxes, and in status.
@@ -139,6 +148,8 @@ impl Stage {
             pause: SignedDuration::from_hours(scene.pause),
             doubted: BTreeSet::new(),
             left_behind: BTreeSet::new(),
+            gate: Looks::default(),
+            workspaces: Vec::new(),
         }
     }
 
@@ -227,7 +238,8 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, manifests, &self.deleted);
+        let objects = Objects { manifests, deleted: &self.deleted, workspaces: &self.workspaces };
+        let life = passes(&self.client, &self.spec, self.fresh, &mut self.disk, &self.gate, objects);
         tokio::select! {
             biased;
             () = death => {}
@@ -260,16 +272,17 @@ async fn passes(
     spec: &OrganizationSpec,
     fresh: Duration,
     disk: &mut Disk,
-    manifests: &[Manifest],
-    deleted: &[Manifest],
+    gate: &Looks,
+    Objects { manifests, deleted, workspaces }: Objects<'_>,
 ) {
     let mut organization = Organization::new("acme", spec.clone());
     organization.metadata.namespace = Some(NAMESPACE.to_owned());
     let mut passing = Passing::default();
     let mut last = String::new();
     for _ in 0..MOST_PASSES {
-        let objects =
-            |manifests: &[Manifest]| manifests.iter().map(|manifest| object(manifest, &disk.stored)).collect();
+        let objects = |manifests: &[Manifest]| {
+            manifests.iter().map(|manifest| object(manifest, workspaces, &disk.stored)).collect()
+        };
         let (invites, deleted): (Vec<UserInvite>, Vec<UserInvite>) = (objects(manifests), objects(deleted));
         let statuses = invites.iter().chain(&deleted).map(|invite| (invite.key(), invite.status.clone()));
         let mut ledger = Ledger::read(Some(&disk.stored.organization), statuses, std::mem::take(&mut passing));
@@ -286,7 +299,7 @@ async fn passes(
                 snapshot: &mut snapshot,
                 ledger: &mut ledger,
                 memory: disk,
-                gate: &Open,
+                gate,
                 mail: PATIENCE,
                 refusal: SignedDuration::from_mins(10),
                 fresh,
@@ -323,11 +336,19 @@ async fn passes(
     panic!("comes to no end: {last}\n{:#?}", disk.stored);
 }
 
-fn object(manifest: &Manifest, stored: &Stored) -> UserInvite {
+/// What stands in the cluster.
+struct Objects<'a> {
+    manifests: &'a [Manifest],
+    deleted: &'a [Manifest],
+    workspaces: &'a [String],
+}
+
+fn object(manifest: &Manifest, workspaces: &[String], stored: &Stored) -> UserInvite {
     let Manifest { name, role, age, emails, most, reinvite } = manifest.clone();
     let (namespace, own_name) = name.split_once('/').unwrap_or((NAMESPACE, &name));
     let spec = serde_json::json!({
-        "organizationRef": {"name": "acme", "namespace": NAMESPACE}, "emails": emails, "role": role, "resend": {"maxAttempts": most}
+        "organizationRef": {"name": "acme", "namespace": NAMESPACE}, "emails": emails, "role": role, "resend": {"maxAttempts": most},
+        "workspaces": workspaces,
     });
     let mut object = UserInvite::new(own_name, serde_json::from_value(spec).unwrap());
     object.metadata.namespace = Some(namespace.to_owned());
