@@ -173,7 +173,7 @@ async fn whatever_the_answer_it_ends_the_same_or_says_why_not_and_never_goes_rou
     let mut usual: BTreeMap<usize, (Ending, usize)> = BTreeMap::new();
     for (_, _, given) in questions() {
         if let Entry::Vacant(place) = usual.entry(given as usize) {
-            place.insert(play(Switches::default(), given, "as usual").await);
+            place.insert(Box::pin(play(Switches::default(), given, "as usual")).await);
         }
     }
     let mut wrong = Vec::new();
@@ -182,7 +182,7 @@ async fn whatever_the_answer_it_ends_the_same_or_says_why_not_and_never_goes_rou
             let what = format!("{field}: {answer}");
             let mut switches = serde_json::to_value(Switches::default()).unwrap();
             switches[field] = answer;
-            let played = play(serde_json::from_value(switches).unwrap(), given, &what).await;
+            let played = Box::pin(play(serde_json::from_value(switches).unwrap(), given, &what)).await;
             let differences = differences(field, &played, &usual[&(given as usize)]);
             wrong.extend(differences.into_iter().map(|difference| format!("{what}: {difference}")));
         }

@@ -262,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn no_number_that_somebody_writes_into_the_lease_ends_the_process() {
         let config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
-        let terms = Terms { name: "lease".to_owned(), lasts: Duration::from_secs(15) };
+        let terms = Terms { name: "lease".to_owned(), lasts: Duration::from_secs(15), looks_into: Vec::new() };
         let candidate = Candidate::new(kube::Client::try_from(config).unwrap(), terms, Fence::closed());
         let before = LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() };
         assert_eq!(candidate.spec(Some(before)).lease_transitions, Some(i32::MAX));

@@ -227,7 +227,7 @@ mod tests {
         };
         let mut read = async || {
             snapshot.workspaces = Workspaces::default();
-            read_workspaces(&client, &desired, &mut snapshot, Duration::ZERO).await;
+            read_workspaces(&client, &desired, &mut snapshot, Duration::ZERO, || true).await;
             ids.map(|id| snapshot.workspaces.lacks(id, 1).is_ok())
         };
         hang(ids[0]);

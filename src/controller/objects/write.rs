@@ -105,11 +105,7 @@ where
 }
 
 /// Compare-and-swap of the finalizers: after a conflict the change is made to those that stand then.
-pub async fn patch_finalizers<K>(
-    api: &Api<K>,
-    known: &K,
-    change: impl Fn(&mut Vec<String>),
-) -> Result<K, Failure>
+pub async fn patch_finalizers<K>(api: &Api<K>, known: &K, change: impl Fn(&mut Vec<String>)) -> Result<K, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {

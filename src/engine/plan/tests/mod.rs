@@ -49,8 +49,6 @@ struct World {
     /// Whom a search was made for, and did not find.
     sought: Vec<String>,
     search_finds: Option<bool>,
-    /// Whether the organization lets anybody set roles by hand.
-    roles_by_hand: bool,
     seats: Option<crate::resources::Seats>,
     /// Whether the organization lets roles be set by hand.
     roles_by_hand: bool,
@@ -90,7 +88,6 @@ impl World {
             completeness: Completeness::Complete,
             sought: Vec::new(),
             search_finds: None,
-            roles_by_hand: true,
             seats: None,
             roles_by_hand: true,
             email_configured: true,
