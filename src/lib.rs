@@ -9,3 +9,4 @@ pub mod engine;
 pub mod label_studio;
 pub mod manifest;
 pub mod resources;
+pub mod validation;

@@ -26,9 +26,14 @@ enum How {
 }
 
 /// The beginning of a command, and how it is played. The longest that fits counts.
-const ROWS: [(&str, How); 23] = [
+const ROWS: [(&str, How); 41] = [
+    ("cargo run ", How::Unplayed("it builds; the simulator and the operator are played by every other test")),
+    ("cat ", How::Unplayed(COMMAND_LINE)),
+    ("curl ", How::Unplayed("the simulator listens elsewhere here")),
     ("docker ", How::Unplayed("it takes an image and a registry")),
+    ("echo ", How::Unplayed(COMMAND_LINE)),
     ("grep ", How::Runs),
+    ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/chart_waits.rs runs it")),
     ("helm install label-studio-operator ", How::First),
     ("helm install shard-b ", How::Runs),
     ("helm uninstall ", How::Last),
@@ -36,29 +41,46 @@ const ROWS: [(&str, How); 23] = [
     ("kubectl --namespace label-studio annotate ", How::Runs),
     ("kubectl --namespace label-studio auth can-i ", How::Answers),
     ("kubectl --namespace label-studio create ", How::Runs),
+    ("kubectl --namespace label-studio describe ", How::Runs),
+    ("kubectl --namespace label-studio exec ", How::Unplayed(NODE)),
+    ("kubectl --namespace label-studio get ", How::Runs),
+    ("kubectl --namespace label-studio get lease ", How::Unplayed(NODE)),
     ("kubectl --namespace label-studio label ", How::Runs),
+    ("kubectl --namespace label-studio logs ", How::Unplayed(NODE)),
     ("kubectl --namespace label-studio patch ", How::Runs),
     ("kubectl --namespace label-studio scale ", How::Runs),
     ("kubectl --namespace team-vision create ", How::Runs),
+    ("kubectl -n argocd patch ", How::Runs),
     ("kubectl -n label-studio apply ", How::Runs),
     ("kubectl -n label-studio create ", How::Runs),
+    ("kubectl -n label-studio wait ", How::Unplayed("it takes an operator at work: tests/kstatus.rs waits")),
+    ("kubectl -n try ", How::Runs),
     ("kubectl apply --server-side --force-conflicts --filename=restored.yaml", How::Runs),
+    ("kubectl apply --server-side -f crds/", How::Runs),
+    ("kubectl apply -f crds/", How::Runs),
     ("kubectl apply -f people.yaml", How::Runs),
     ("kubectl create clusterrole ", How::Runs),
+    ("kubectl create namespace try", How::Runs),
     ("kubectl delete crd ", How::Last),
     ("kubectl get ", How::Runs),
+    ("kubectl patch crd ", How::Unplayed("it is for a version that is to come: tests/upgrade.rs plays it")),
     ("kubectl replace --subresource=status --filename=restored.yaml", How::Runs),
     ("label-studio-operator detach", How::Last),
+    ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),
     ("make ", How::Made),
 ];
 
-/// README and every page in `docs/`.
+const COMMAND_LINE: &str = "tests/command_line_page.rs runs it and compares what it prints";
+const NODE: &str = "it takes a Pod that runs: tests/real_node.rs has one";
+
+/// README, every page in `docs/`, and that of the examples.
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> =
         std::fs::read_dir(checkout().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.retain(|path| path.extension().is_some_and(|end| end == "md"));
     pages.sort();
     pages.insert(0, checkout().join("README.md"));
+    pages.push(checkout().join("examples/README.md"));
     pages
 }
 
@@ -118,7 +140,9 @@ async fn the_commands_in_the_pages_are_taken_as_they_stand() {
     // Of its own: the chart's kinds are part of the release, and are deleted at the end.
     let plane = ControlPlane::start().await.unwrap();
     let folder = RunFolder::new("pages").unwrap();
-    std::os::unix::fs::symlink(checkout().join("charts"), folder.file("charts")).unwrap();
+    for there in ["charts", "crds", "examples"] {
+        std::os::unix::fs::symlink(checkout().join(there), folder.file(there)).unwrap();
+    }
     let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
     for (file, kind) in [("people.yaml", "kind: UserInvite"), ("organization.yaml", "kind: Organization")] {
         let (_, manifest) = blocks(&readme, "yaml").into_iter().find(|(_, block)| block.contains(kind)).unwrap();
@@ -141,8 +165,11 @@ async fn the_commands_in_the_pages_are_taken_as_they_stand() {
     for (at, command) in of(&[How::First]) {
         play(&plane, folder.path(), &at, &command, &[0]).await;
     }
-    // What the pages take to be there: teams have a namespace, and who reads on has applied README's Organization.
-    plane.kubectl().answer(&["create", "namespace", "team-vision"]).await.unwrap();
+    // What the pages take to be there: teams and Argo CD have a namespace, and who reads on has applied README's Organization.
+    for namespace in ["team-vision", "argocd"] {
+        plane.kubectl().answer(&["create", "namespace", namespace]).await.unwrap();
+    }
+    plane.kubectl().answer(&["create", "configmap", "argocd-cm", "--namespace", "argocd"]).await.unwrap();
     let crds = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
     plane.kubectl().answer(&crds).await.unwrap();
     let organization = folder.file("organization.yaml");

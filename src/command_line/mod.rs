@@ -5,6 +5,7 @@ mod crds;
 mod detach;
 mod probe;
 mod run;
+mod validate;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +32,18 @@ enum Command {
     Crds(crds::Arguments),
     /// Ask a page of a running operator: what it says and 0 if all is well, else why not and 1. `helm test` does this.
     Probe(probe::Arguments),
+    /// Judge manifests without a cluster: each by the definitions that `crds` prints, and all of them together.
+    ///
+    /// Ends with 0 if all are valid, 2 if one is not, 1 if a file cannot be read.
+    /// Example: label-studio-operator validate people/
+    Validate(validate::Arguments),
+}
+
+/// How a command ends that has done its work.
+enum Answer {
+    Yes,
+    /// What the exit code means stands with the command.
+    Code(u8),
 }
 
 /// Parses the process's arguments, runs the command and says with which code to end. A usage error is 1, since 2
@@ -44,13 +57,15 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        Command::Run(arguments) => run::run(*arguments),
-        Command::Detach(arguments) => detach::detach(arguments),
-        Command::Crds(arguments) => crds::crds(&arguments),
-        Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Run(arguments) => run::run(*arguments).map(|()| Answer::Yes),
+        Command::Detach(arguments) => detach::detach(arguments).map(|()| Answer::Yes),
+        Command::Crds(arguments) => crds::crds(&arguments).map(|()| Answer::Yes),
+        Command::Probe(arguments) => probe::probe(&arguments).map(|()| Answer::Yes),
+        Command::Validate(arguments) => validate::validate(&arguments),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

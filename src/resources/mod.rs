@@ -31,6 +31,8 @@ use std::collections::BTreeMap;
 
 /// API group of both kinds; also the prefix of every annotation and of the finalizer.
 pub const GROUP: &str = "labelstudio.rs";
+/// The version that is written, as `GROUP/VERSION` in `apiVersion`.
+pub const VERSION: &str = "v1alpha1";
 /// On every UserInvite before the operator acts for it; removed once its departures are handed over.
 pub const FINALIZER: &str = "labelstudio.rs/departures";
 /// Any new value: a pass now. Echoed in `status.lastHandledReconcileAt`.

@@ -1,4 +1,4 @@
-//! YAML out: the only room that knows serde_yaml, which our users asked for and upstream has retired.
+//! The two definitions as YAML. serde_yaml, which our users asked for and upstream has retired, is known here alone.
 
 use crate::resources::definitions;
 

@@ -1,0 +1,85 @@
+//! `validate`: what the API server would say to these files, and what only all of them together show. No network.
+
+use super::Answer;
+use crate::manifest::{Fault, Kind, Manifests, Severity, Text, manifests, read};
+use crate::validation::Judge;
+use serde_json::json;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Text for people, or JSON for tools.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// The form of the JSON. It changes only with a line in the changelog.
+const VERSION: u32 = 1;
+
+pub fn validate(Arguments { paths, output }: &Arguments) -> anyhow::Result<Answer> {
+    let texts = read(paths)?;
+    let found = manifests(&texts);
+    let faults = Judge::new()?.validate(&found);
+    let ours = count(&found, Kind::Organization) + count(&found, Kind::UserInvite);
+    // A wrong path in a pipeline must not look like good manifests.
+    anyhow::ensure!(
+        ours > 0 || !faults.is_empty(),
+        "there is no Organization and no UserInvite in what was read ({} of other kinds): name the files that have them",
+        found.foreign
+    );
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    let mut out = std::io::stdout().lock();
+    match output {
+        Format::Text => {
+            for fault in &faults {
+                writeln!(out, "{fault}")?;
+            }
+            writeln!(out, "{}", summary(&texts, &found, &faults))?;
+        }
+        Format::Json => {
+            let told = json!({
+                "version": VERSION,
+                "valid": errors == 0,
+                "files": texts.len(),
+                "organizations": count(&found, Kind::Organization),
+                "userInvites": count(&found, Kind::UserInvite),
+                "faults": faults,
+            });
+            writeln!(out, "{told:#}")?;
+        }
+    }
+    Ok(if errors == 0 { Answer::Yes } else { Answer::Code(2) })
+}
+
+fn summary(texts: &[Text], found: &Manifests, faults: &[Fault]) -> String {
+    let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let of = |severity| faults.iter().filter(|fault| fault.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let what = format!(
+        "{} with {} and {}",
+        number(texts.len(), "file"),
+        number(count(found, Kind::Organization), "Organization"),
+        number(count(found, Kind::UserInvite), "UserInvite")
+    );
+    match (errors, warnings) {
+        (0, 0) => format!("{what}: all valid"),
+        (0, warnings) => format!("{what}: valid, {}", number(warnings, "warning")),
+        (errors, 0) => format!("{what}: {}", number(errors, "error")),
+        (errors, warnings) => format!("{what}: {}, {}", number(errors, "error"), number(warnings, "warning")),
+    }
+}
+
+fn count(found: &Manifests, kind: Kind) -> usize {
+    found.objects.iter().filter(|manifest| manifest.kind == kind).count()
+}
