@@ -286,23 +286,27 @@ enum Change<K> {
     Refused(String),
 }
 
-/// That a list or a watch is refused does not pass by itself; whatever else goes wrong may.
+/// That a list is refused does not pass by itself; whatever else goes wrong may. An API server that has just started refuses
+/// watches for a moment, until it knows who may what.
 fn is_refusal(error: &watcher::Error) -> bool {
-    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
-    let (InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error)) = error else { return false };
+    matches!(error, watcher::Error::InitialListFailed(error) if is_refused(error))
+}
+
+fn is_refused(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 404))
 }
 
-/// kube's watcher goes on from where it was once a watch that was refused is allowed again. That leaves nobody a list that
-/// says so: after a refusal everything is listed anew.
+/// kube's watcher would ask for the same watch for ever after it was refused: only a list tells whether the right is gone, and
+/// a list is what has to come once it is back.
 fn events<K>(api: Api<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    use watcher::Error::{WatchFailed, WatchStartFailed};
     let begin = move || watcher(api.clone(), watcher::Config::default()).boxed();
     futures::stream::unfold((begin(), begin), |(mut events, begin)| async move {
         let event = events.next().await?;
-        if event.as_ref().is_err_and(is_refusal) {
+        if matches!(&event, Err(WatchStartFailed(error) | WatchFailed(error)) if is_refused(error)) {
             events = begin();
         }
         Some((event, (events, begin)))

@@ -230,6 +230,7 @@ async fn play_asleep(stage: &Stage) {
         "departures": departures,
         "removals": [{"hour": "2026-01-01T00:00:00Z", "base": 40, "count": 7}],
         "approval": {"digest": "0123456789ab", "at": now(), "steps": ["0123456789ab"]},
+        "earlierApprovals": [{"digest": "ba9876543210", "at": now(), "steps": ["ba9876543210"]}],
         "inviteLink": {
             "secretName": "link", "publishedAt": now(), "rotatedAt": now(), "lastHandledRotate": "1", "rotating": rotating
         },
