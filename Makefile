@@ -15,7 +15,7 @@ build: ## the release binary: target/release/label-studio-operator
 	@scripts/requirements cargo cc
 	cargo build --release --locked --bin label-studio-operator
 
-image: ## a container image of what is committed: label-studio-operator:VERSION
+image: ## the container image as one file: target/label-studio-operator-VERSION.oci.tar
 	@scripts/image
 
 bench: ## the scale runs and their table

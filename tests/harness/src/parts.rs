@@ -25,6 +25,12 @@ pub async fn gitops_kinds_folder() -> anyhow::Result<PathBuf> {
     FOLDER.get_or_try_init(|| run("gitops-kinds")).await.cloned()
 }
 
+/// The image as an OCI archive, made of the sources as they are.
+pub async fn image_archive() -> anyhow::Result<PathBuf> {
+    static ARCHIVE: OnceCell<PathBuf> = OnceCell::const_new();
+    ARCHIVE.get_or_try_init(|| run("image")).await.cloned()
+}
+
 async fn run(script: &str) -> anyhow::Result<PathBuf> {
     let folder = RunFolder::new("scripts")?;
     let answer = folder.file("answer");
@@ -39,5 +45,5 @@ async fn run(script: &str) -> anyhow::Result<PathBuf> {
         "scripts/{script} could not provide the real parts ({status}); it said why above"
     );
     let path = std::fs::read_to_string(&answer)?;
-    path.lines().last().map(PathBuf::from).with_context(|| format!("scripts/{script} printed no folder"))
+    path.lines().last().map(PathBuf::from).with_context(|| format!("scripts/{script} printed no path"))
 }
