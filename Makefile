@@ -28,5 +28,5 @@ generate: ## crds/, and the chart's copy of it, from src/resources/
 	cargo run --quiet --bin label-studio-operator -- crds --output crds
 	cp crds/*.yaml charts/label-studio-operator/files/crds/
 
-clean-cache: ## forgets the control plane and Label Studio that were built outside the checkout
+clean-cache: ## forgets the control plane, the parts of a node and Label Studio that were built outside the checkout
 	@scripts/clean-cache

@@ -263,6 +263,7 @@ impl ControlPlane {
     fn tool(&self, name: &str) -> Tool {
         Tool {
             program: self.binaries.join(name),
+            before: Vec::new(),
             kubeconfig: self.admin_kubeconfig.clone(),
             home: self.folder.path().to_owned(),
         }
@@ -311,7 +312,13 @@ fn certificate(folder: &RunFolder) -> PathBuf {
     folder.file("certificates/apiserver.crt")
 }
 
-fn write_kubeconfig(path: &Path, url: &str, certificate: &Path, token: &str, namespace: &str) -> anyhow::Result<()> {
+pub(crate) fn write_kubeconfig(
+    path: &Path,
+    url: &str,
+    certificate: &Path,
+    token: &str,
+    namespace: &str,
+) -> anyhow::Result<()> {
     let authority = base64::engine::general_purpose::STANDARD.encode(std::fs::read(certificate)?);
     // JSON is YAML.
     let kubeconfig = serde_json::json!({
@@ -328,7 +335,7 @@ fn write_kubeconfig(path: &Path, url: &str, certificate: &Path, token: &str, nam
 }
 
 /// The key pair that signs and checks the tokens of service accounts, as PEM: private, public.
-fn signing_key() -> anyhow::Result<(String, String)> {
+pub(crate) fn signing_key() -> anyhow::Result<(String, String)> {
     use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
     // What stands before the point in every public key of this curve (RFC 5480): the algorithm's names and the lengths.
     const PUBLIC_KEY_OF_P256: [u8; 26] = [

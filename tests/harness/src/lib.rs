@@ -4,6 +4,7 @@
 //!   what each operator asked of it ([`Request`]).
 //! * [`OpenSourceLabelStudio`]: the real open-source server.
 //! * [`OperatorProcess`]: our own binary, run as a process, with exactly the rights that the chart grants.
+//! * [`RealNode`]: a node that runs Pods, with a control plane of its own, on Linux as root.
 //! * [`Relay`]: a way to one of them that can be cut.
 //! * [`TlsFront`]: TLS with a private authority, in front of the simulator.
 //! * [`eventually`]: waits for what has no watch.
@@ -19,6 +20,7 @@ mod control_plane;
 mod label_studio;
 mod operator_process;
 mod parts;
+mod real_node;
 mod relay;
 mod run_folder;
 mod tls_front;
@@ -29,6 +31,7 @@ pub use control_plane::ControlPlane;
 pub use label_studio::OpenSourceLabelStudio;
 pub use operator_process::{Ended, OperatorProcess};
 pub use parts::{control_plane_folder, gitops_kinds_folder, image_archive, label_studio_folder};
+pub use real_node::RealNode;
 pub use relay::Relay;
 pub use run_folder::{Process, RunFolder};
 pub use tls_front::{Authority, Identity, TlsFront};

@@ -25,6 +25,14 @@ pub async fn gitops_kinds_folder() -> anyhow::Result<PathBuf> {
     FOLDER.get_or_try_init(|| run("gitops-kinds")).await.cloned()
 }
 
+/// The folder with kubelet, kube-scheduler, kube-proxy, CoreDNS and the pause image; builds what is missing. An error within is
+/// the reason why this machine can have no node.
+pub(crate) async fn real_node_folder() -> anyhow::Result<Result<PathBuf, String>> {
+    let answer = run("real-node").await?;
+    let reason = answer.to_str().and_then(|answer| answer.strip_prefix("skipped: ")).map(str::to_owned);
+    Ok(reason.map_or(Ok(answer), Err))
+}
+
 /// The image as an OCI archive, made of the sources as they are.
 pub async fn image_archive() -> anyhow::Result<PathBuf> {
     static ARCHIVE: OnceCell<PathBuf> = OnceCell::const_new();

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 const GUARD: &str = r#"
 folder=$1
 held=
+cgroups=
 while read -r verb group; do
   case $verb in
     hold) held="$held $group" ;;
@@ -29,9 +30,19 @@ while read -r verb group; do
       kept=
       for one in $held; do [ "$one" = "$group" ] || kept="$kept $one"; done
       held=$kept ;;
+    cgroup) cgroups="$cgroups $group" ;;
   esac
 done
 for group in $held; do kill -s KILL -- "-$group"; done
+# A cgroup can go once the last process in it has.
+for cgroup in $cgroups; do
+  attempt=0
+  while find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -name "$cgroup" | grep -q . && [ "$attempt" -lt 100 ]; do
+    find /sys/fs/cgroup/*/"$cgroup" -depth -type d -exec rmdir {} + && break
+    attempt=$((attempt + 1))
+    sleep 0.1
+  done
+done
 # A process that dies may still write for a moment.
 for attempt in 1 2 3 4 5; do rm -rf -- "$folder" && break; sleep 0.1; done
 "#;
@@ -135,10 +146,15 @@ impl RunFolder {
         })
     }
 
-    fn tell_guard(&self, verb: &str, group: u32) -> anyhow::Result<()> {
+    /// The guard removes the cgroups of this name, in every hierarchy, once all processes have ended.
+    pub(crate) fn hold_cgroup(&self, name: &str) -> anyhow::Result<()> {
+        self.tell_guard("cgroup", name)
+    }
+
+    fn tell_guard(&self, verb: &str, what: impl std::fmt::Display) -> anyhow::Result<()> {
         let mut guard = lock(&self.0.guard);
         let pipe = guard.pipe.as_mut().context("the guard is gone")?;
-        writeln!(pipe, "{verb} {group}").context("the guard is gone")
+        writeln!(pipe, "{verb} {what}").context("the guard is gone")
     }
 }
 

@@ -9,6 +9,8 @@ use tokio::io::AsyncWriteExt as _;
 #[derive(Clone, Debug)]
 pub struct Tool {
     pub(crate) program: PathBuf,
+    /// Arguments that stand before all others.
+    pub(crate) before: Vec<String>,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) home: PathBuf,
 }
@@ -43,6 +45,7 @@ impl Tool {
     /// answer, not an error: see [`Output::ok`].
     pub async fn run(&self, arguments: &[&str], stdin: &str) -> anyhow::Result<Output> {
         let mut child = tokio::process::Command::new(&self.program)
+            .args(&self.before)
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home)
