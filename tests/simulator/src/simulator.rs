@@ -26,8 +26,13 @@ impl Simulator {
     pub async fn start(options: Options) -> anyhow::Result<Simulator> {
         let listener =
             TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+        Self::start_on(listener, &options)
+    }
+
+    /// On a socket that is there already, such as one of another network namespace.
+    pub fn start_on(listener: TcpListener, options: &Options) -> anyhow::Result<Simulator> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(State::new(&options), options.log_requests));
+        let shared = Arc::new(Shared::new(State::new(options), options.log_requests));
         let task = tokio::spawn(server::accept(listener, Arc::clone(&shared)));
         Ok(Simulator { shared, address, listening: Mutex::new(Some(task)) })
     }
