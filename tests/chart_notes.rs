@@ -53,12 +53,19 @@ async fn every_command_of_the_notes_does_what_it_says() {
         let node = Node { plane, namespace: &namespace, health: Some(&health) };
         let mut done = Vec::new();
         for Line { words, stdin } in commands(notes) {
+            let arguments: Vec<&str> = words[1..].iter().map(String::as_str).collect();
             let tool = match &*words[0] {
                 "kubectl" => plane.kubectl(),
                 "helm" => plane.helm(),
+                // For after the uninstall: tests/detach.rs runs it. Here: whether it knows these words.
+                NAME => {
+                    let binary = env!("CARGO_BIN_EXE_label-studio-operator");
+                    let known = std::process::Command::new(binary).args(&arguments).arg("--help").output().unwrap();
+                    assert!(known.status.success(), "{words:?}");
+                    continue;
+                }
                 other => panic!("what is {other}?"),
             };
-            let arguments: Vec<&str> = words[1..].iter().map(String::as_str).collect();
             assert_eq!(arguments[..2], ["--namespace", &namespace], "whoever types it may be elsewhere");
             node.during(tool.run(&arguments, &stdin)).await.unwrap().ok().unwrap();
             done.push(format!("{} {}", words[3], words.get(4).map_or("", String::as_str)));

@@ -21,7 +21,7 @@ fn commands(page: &str) -> Vec<Shown> {
         } else if inside && let Some(command) = line.strip_prefix("$ ") {
             found.push(Shown { line: number + 1, command: command.to_owned(), output: String::new() });
         } else if inside {
-            found.last_mut().unwrap().output += &format!("{line}\n");
+            found.last_mut().unwrap().output.extend([line, "\n"]);
         }
     }
     found

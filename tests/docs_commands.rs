@@ -30,7 +30,6 @@ const ROWS: [(&str, How); 41] = [
     ("cargo run ", How::Unplayed("it builds; the simulator and the operator are played by every other test")),
     ("cat ", How::Unplayed(COMMAND_LINE)),
     ("curl ", How::Unplayed("the simulator listens elsewhere here")),
-    ("docker ", How::Unplayed("it takes an image and a registry")),
     ("echo ", How::Unplayed(COMMAND_LINE)),
     ("grep ", How::Runs),
     ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/chart_waits.rs runs it")),
@@ -68,6 +67,7 @@ const ROWS: [(&str, How); 41] = [
     ("label-studio-operator detach", How::Last),
     ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),
     ("make ", How::Made),
+    ("skopeo ", How::Unplayed("it takes a registry")),
 ];
 
 const COMMAND_LINE: &str = "tests/command_line_page.rs runs it and compares what it prints";

@@ -66,7 +66,9 @@ fn people(name: &str, role: &str, emails: &[&str]) -> String {
     let head = "apiVersion: labelstudio.rs/v1alpha1\nkind: UserInvite\nmetadata:\n";
     let mut text =
         format!("{head}  name: {name}\nspec:\n  organizationRef:\n    name: acme\n  role: {role}\n  emails:\n");
-    emails.iter().for_each(|email| writeln!(text, "    - {email}").unwrap());
+    for email in emails {
+        writeln!(text, "    - {email}").unwrap();
+    }
     text
 }
 
