@@ -70,7 +70,7 @@ fn disturb(stage: &Stage) -> tokio::task::JoinHandle<()> {
                     }
                 }
             }
-            tokio::time::sleep(Duration::from_millis(40)).await; // the pace of the storm, not a wait
+            tokio::time::sleep(Duration::from_millis(100)).await; // the pace of the storm, not a wait
         }
     })
 }

@@ -155,8 +155,9 @@ pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Re
         Err(forgotten) => {
             // Somebody else wrote, or the API server does not answer: what stands is read again.
             tracing::warn!(organization = %key, error = %forgotten, "pass ended early");
-            state.conflicts = (state.conflicts + 1).min(10);
-            Next::After(Duration::from_millis(100 << state.conflicts.min(8)).mul_f64(0.5 + fastrand::f64()))
+            // At most a few seconds: whoever writes all the time must not keep people waiting.
+            state.conflicts = (state.conflicts + 1).min(5);
+            Next::After(Duration::from_millis(100 << state.conflicts).mul_f64(0.5 + fastrand::f64()))
         }
     }
 }
