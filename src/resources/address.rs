@@ -27,7 +27,9 @@ pub fn folded_domain(domain: &str) -> String {
 /// the server, which splits lists.
 pub fn is_one_address(folded: &str) -> bool {
     let Some((local, domain)) = folded.split_once('@') else { return false };
-    let separates = |c: char| c.is_whitespace() || c.is_control() || SEPARATORS.contains(c);
+    // Nearly every character of nearly every address is asked about, in each plan.
+    let separates =
+        |c: char| !c.is_ascii_alphanumeric() && (c.is_whitespace() || c.is_control() || SEPARATORS.contains(c));
     !local.is_empty()
         && !domain.is_empty()
         && domain.is_ascii()
