@@ -32,7 +32,7 @@ const ROWS: [(&str, How); 41] = [
     ("curl ", How::Unplayed("the simulator listens elsewhere here")),
     ("echo ", How::Unplayed(COMMAND_LINE)),
     ("grep ", How::Runs),
-    ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/chart_waits.rs runs it")),
+    ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/real_node.rs runs it")),
     ("helm install label-studio-operator ", How::First),
     ("helm install shard-b ", How::Runs),
     ("helm uninstall ", How::Last),
@@ -67,7 +67,7 @@ const ROWS: [(&str, How); 41] = [
     ("label-studio-operator detach", How::Last),
     ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),
     ("make ", How::Made),
-    ("skopeo ", How::Unplayed("it takes a registry")),
+    ("skopeo ", How::Unplayed("it takes a registry: tests/real_node.rs loads the archive without one")),
 ];
 
 const COMMAND_LINE: &str = "tests/command_line_page.rs runs it and compares what it prints";
