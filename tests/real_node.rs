@@ -42,7 +42,7 @@ async fn a_release_lives_on_a_real_node_from_its_install_to_its_uninstall() {
     scene.people_are_invited().await;
     scene.a_killed_program_goes_on_without_a_second_mail().await;
     scene.two_replicas_are_one_operator().await;
-    scene.helm(&["test", NAME]).await;
+    scene.helm(&["test", NAME, "--logs"]).await;
     scene.helm(&["rollback", NAME, "1", "--wait"]).await;
     assert_eq!(scene.deployment().await["status"]["readyReplicas"], 1);
     scene.uninstall().await;
