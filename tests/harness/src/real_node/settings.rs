@@ -54,7 +54,7 @@ pub(super) fn write(folder: &RunFolder, cgroup: &str) -> anyhow::Result<()> {
     std::fs::write(folder.file("tokens.csv"), tokens)?;
 
     std::fs::create_dir_all(folder.file("cni"))?;
-    std::fs::write(folder.file("cni/10-bridge.conflist"), pod_network().to_string())?;
+    std::fs::write(folder.file("cni/10-pods.conflist"), pod_network().to_string())?;
     std::fs::write(folder.file("containerd.toml"), containerd(folder)?)?;
     // Both read what begins with a brace as JSON only.
     std::fs::write(folder.file("kubelet.json"), kubelet(folder, cgroup).to_string())?;
@@ -95,11 +95,13 @@ fn write_client_certificate(folder: &RunFolder) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Each Pod has a wire of its own to the node, so that every answer passes the rules that rewrite the addresses of Services. On a
+/// bridge that takes a module of the kernel.
 fn pod_network() -> serde_json::Value {
     json!({
         "cniVersion": "1.0.0", "name": "pods",
         "plugins": [{
-            "type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
+            "type": "ptp",
             "ipam": {
                 "type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]
             }
@@ -110,7 +112,7 @@ fn pod_network() -> serde_json::Value {
 fn containerd(folder: &RunFolder) -> anyhow::Result<String> {
     let here = folder.path().display();
     let runc = found_in(&["/usr/sbin/runc", "/usr/bin/runc", "/usr/local/sbin/runc", "/usr/local/bin/runc"])?;
-    let plugins = if Path::new("/usr/lib/cni/bridge").exists() { "/usr/lib/cni" } else { "/opt/cni/bin" };
+    let plugins = if Path::new("/usr/lib/cni/ptp").exists() { "/usr/lib/cni" } else { "/opt/cni/bin" };
     Ok(format!(
         "version = 2
 root = '{here}/containerd/root'
