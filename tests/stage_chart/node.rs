@@ -73,7 +73,8 @@ impl Node<'_> {
         let mut arguments: Vec<String> = arguments.collect();
         let url = arguments.last_mut().unwrap();
         let authority = url.split('/').nth(2).unwrap().to_owned();
-        let (service, port) = authority.split_once(':').unwrap();
+        let (host, port) = authority.split_once(':').unwrap();
+        let service = host.strip_suffix(&format!(".{}.svc", self.namespace)).unwrap();
         let service = get(self.plane, self.namespace, &format!("service/{service}")).await;
         let ports = service["spec"]["ports"].as_array().unwrap();
         let port = ports.iter().find(|one| one["port"].as_u64() == port.parse().ok()).unwrap();
