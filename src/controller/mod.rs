@@ -30,6 +30,7 @@ mod server;
 mod shard;
 mod signup_lock;
 mod situation;
+mod state;
 mod station;
 mod status;
 mod takeover;

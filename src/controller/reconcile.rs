@@ -11,12 +11,13 @@ use super::publish::{Told, introduce, publish, remember};
 use super::rivals::Place;
 use super::server::{Server, Session};
 use super::situation::{Kind, Problem};
+use super::state::{Next, State};
 use super::status::OrganizationView;
 use super::takeover::Others;
-use super::task::{OrganizationKey, stopped};
+use super::task::stopped;
 use super::tell::{tell_approvals, tell_departures_undone, tell_left_behind};
 use super::watch::Watched;
-use super::{Context, connect, credentials, invite_link, signup_lock};
+use super::{Context, credentials};
 use crate::engine::desired::{Desired, desired};
 use crate::engine::ledger::{Ledger, Passing};
 use crate::engine::memory::Forgotten;
@@ -41,80 +42,6 @@ const RIVAL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When to look again whether the cache holds what another operator wrote.
 const CACHE_AGAIN: Duration = Duration::from_millis(200);
-
-/// When the next pass is due, unless somebody wakes the task.
-#[derive(Debug)]
-pub enum Next {
-    After(Duration),
-    WhenWoken,
-    /// Nobody refers to this Organization any more, or another operator acts for it.
-    Never,
-}
-
-impl Next {
-    /// As it is once everybody was told; until then, again at once.
-    pub fn once(self, told: Told) -> Self {
-        match told {
-            Told::Everything => self,
-            Told::Part => Self::After(Duration::ZERO),
-        }
-    }
-
-    /// At the latest then, if that is said.
-    fn within(self, latest: Option<Duration>) -> Self {
-        match (self, latest) {
-            (Self::After(duration), Some(latest)) => Self::After(duration.min(latest)),
-            (Self::WhenWoken, Some(latest)) => Self::After(latest),
-            (next, _) => next,
-        }
-    }
-}
-
-/// What a task keeps from pass to pass. Losing it costs a read of the roster.
-pub struct State {
-    pub key: OrganizationKey,
-    pub wake: channel::Sender<u64>,
-    objects: Option<Objects>,
-    pub references: credentials::References,
-    pub first_account: connect::Refused,
-    pub session: Session,
-    pub lock: signup_lock::Kept,
-    pub link: invite_link::Kept,
-    passing: Passing,
-    conflicts: u32,
-    /// The last pass ended when the roster was there, for what had happened meanwhile.
-    overtaken: bool,
-    /// The Organization, by its uid, whose departures were told to end undone.
-    undone: Option<String>,
-    /// Nobody else can have written what the cache does not hold: it was compared, or there is nobody else.
-    taken_over: bool,
-    /// Since when the Organization is known to be ours without a mark that somebody else may still settle.
-    pub unmarked_since: Option<Instant>,
-    /// What came of the last pass, in a word for the figures.
-    result: &'static str,
-}
-
-impl State {
-    pub fn new(key: OrganizationKey, wake: channel::Sender<u64>) -> Self {
-        Self {
-            key,
-            wake,
-            objects: None,
-            references: credentials::References::default(),
-            first_account: connect::Refused::default(),
-            session: Session::default(),
-            lock: signup_lock::Kept::default(),
-            link: invite_link::Kept::default(),
-            passing: Passing::default(),
-            conflicts: 0,
-            overtaken: false,
-            undone: None,
-            taken_over: false,
-            unmarked_since: None,
-            result: "",
-        }
-    }
-}
 
 pub async fn pass(context: &Arc<Context>, state: &mut State, woken: &channel::Receiver<u64>, seen: u64) -> Next {
     let key = state.key.clone();

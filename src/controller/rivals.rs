@@ -4,8 +4,9 @@
 
 use super::Context;
 use super::objects::Objects;
-use super::reconcile::{DOUBTFUL_AGAIN, Next, Pass, State};
+use super::reconcile::{DOUBTFUL_AGAIN, Pass};
 use super::situation::Problem;
+use super::state::{Next, State};
 use super::task::OrganizationKey;
 use super::watch::key_of;
 use crate::engine::desired::desired;

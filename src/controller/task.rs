@@ -2,7 +2,8 @@
 //! waits for a moment of quiet.
 
 use super::Context;
-use super::reconcile::{Next, State, is_unmarked, pass};
+use super::reconcile::{is_unmarked, pass};
+use super::state::{Next, State};
 use crate::engine::apply::AUDIT;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
