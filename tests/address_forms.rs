@@ -42,6 +42,7 @@ async fn a_newcomer_is_mailed_once_in_the_form_that_goes_over_the_wire() {
     let invite = stage.ready("userinvite/people", "True", "Reconciled").await;
     assert_eq!(invite["status"]["users"].as_array().unwrap().len(), 1, "one person: {invite:#}");
     assert_eq!(person(&invite, "Dee@Bücher.example")["state"], "Invited", "as typed first: {invite:#}");
+    assert_eq!(invite["status"]["counts"]["total"], 1, "{invite:#}");
     let mails: Vec<String> = stage.simulator.mails().into_iter().map(|mail| mail.to).collect();
     assert_eq!(mails, ["dee@xn--bcher-kva.example"]);
 }

@@ -112,13 +112,13 @@ pub fn mailed(ledger: &mut Ledger, snapshot: &mut Snapshot, guests: &[Guest], ro
     let clock = Boottime::now();
     ledger.passing.last_mail = Some(clock);
     end_request(ledger, clock);
-    for Guest { invite, email } in guests {
+    for Guest { invite, email, typed } in guests {
         snapshot.fold_invitation(email);
         forget_revocation(ledger, email);
         ledger.passing.unsent.remove(email);
         // Only an invitation sent anew, which goes alone, has something to take over.
         let before = (guests.len() == 1).then(|| ledger.remembered_elsewhere(invite, email).cloned()).flatten();
-        let new = || before.unwrap_or_else(|| Person::new(email, PersonState::Invited));
+        let new = || before.unwrap_or_else(|| Person::new(typed, PersonState::Invited));
         ledger.edit(invite, email, new, |person| {
             person.state = PersonState::Invited;
             person.role = Some(role.to_string());
@@ -140,8 +140,8 @@ pub fn forget_revocation(ledger: &mut Ledger, email: &str) {
 
 /// An invitation that could not be replaced since none was found open; whether one is, nobody knows.
 pub fn unconfirmed(ledger: &mut Ledger, guest: &Guest, now: Timestamp) {
-    let Guest { invite, email } = guest;
-    ledger.edit(invite, email, || Person::new(email, PersonState::Held), |person| {
+    let Guest { invite, email, typed } = guest;
+    ledger.edit(invite, email, || Person::new(typed, PersonState::Held), |person| {
         person.state = PersonState::Held;
         person.invited_at = None;
         person.since = Some(Time(now));
@@ -157,11 +157,11 @@ pub fn refused(ledger: &mut Ledger, email: &str, verb: &str, reason: HeldReason,
 
 /// A mail for one address that the server refused: that is its outcome, so the mark may go.
 pub fn mail_refused(ledger: &mut Ledger, guest: &Guest, message: &str, now: Timestamp) {
-    let Guest { invite, email } = guest;
+    let Guest { invite, email, typed } = guest;
     ledger.edit(
         invite,
         email,
-        || Person::new(email, PersonState::Failed),
+        || Person::new(typed, PersonState::Failed),
         |person| {
             person.state = PersonState::Failed;
             person.since = Some(Time(now));

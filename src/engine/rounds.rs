@@ -263,11 +263,11 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<bool, For
     let guests: Vec<Guest> = marked
         .into_iter()
         .filter_map(|email| {
-            let invite = mailed_for(pass.desired, pass.snapshot, &email)?.name.clone();
-            Some(Guest { invite, email })
+            let invite = mailed_for(pass.desired, pass.snapshot, &email)?;
+            Some(Guest::new(&invite.name, &email))
         })
         // Whom nobody claims any more still stands in the memory of the UserInvite that had them.
-        .chain(pass.ledger.passing.unstored.keys().cloned().map(|(invite, email)| Guest { invite, email }))
+        .chain(pass.ledger.passing.unstored.keys().map(|(invite, email)| Guest::new(invite, email)))
         .collect();
     let (behind, guests): (Vec<Guest>, Vec<Guest>) =
         guests.into_iter().partition(|guest| pass.desired.left_behind.contains(&guest.invite));
@@ -288,7 +288,7 @@ async fn store_mark<M: Memory, G>(pass: &mut Pass<'_, M, G>) -> Result<bool, For
 /// leave, until the claim that stands has it stored. So the mark stands in nobody's way. False: there is no room for it, or the
 /// UserInvite is being deleted and its people wait for room themselves.
 fn keep_for_later(ledger: &mut Ledger, desired: &Desired, guest: &Guest, now: Timestamp) -> bool {
-    let Guest { invite, email } = guest;
+    let Guest { invite, email, .. } = guest;
     let listed = ledger.departures.iter().flat_map(|departure| &departure.users);
     if listed.into_iter().any(|person| folded(&person.email) == *email) {
         return true;
@@ -322,7 +322,7 @@ mod tests {
             serde_json::json!({"organizationRef": {"name": "acme"}, "emails": ["a@example.com"], "role": "Annotator"});
         let invite = UserInvite::new("people", serde_json::from_value(spec).unwrap());
         let now = Timestamp::UNIX_EPOCH;
-        let guest = Guest { invite: "people".to_owned(), email: "a@example.com".to_owned() };
+        let guest = Guest::new("people", "a@example.com");
         let remembers = || {
             let mut ledger = Ledger::default();
             ledger.edit("people", "a@example.com", || mailed("a@example.com"), |_| {});

@@ -5,9 +5,10 @@ use crate::engine::grants::names_none;
 use crate::engine::ledger::InviteMemory;
 use crate::engine::target::TargetChanged;
 use crate::resources::{
-    HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition, seconds,
+    HeldReason, InviteCounts, Person, PersonState, SAME_WISH, UserInvite, UserInviteStatus, condition, folded, seconds,
 };
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the operator sees of a namespace.
@@ -56,7 +57,7 @@ pub fn invite_status(
     let users: Vec<Arc<Person>> = memory.users.values().cloned().collect();
     if unchanged && keeps {
         // Its failure is the Organization's to tell, not copied into thousands. What is remembered is stored all the same.
-        let counts = Some(counts(&users, invite.spec.emails.len()));
+        let counts = Some(counts(&users, invite));
         return UserInviteStatus { target: memory.target.clone(), users, counts, ..before };
     }
     let ended = invite.spec.expires_at.as_ref().map(|at| seconds(at.0)).filter(|end| *end <= now);
@@ -85,7 +86,7 @@ pub fn invite_status(
         observed_generation: if known { generation } else { before.observed_generation.or(Some(-1)) },
         conditions,
         target: memory.target.clone(),
-        counts: Some(counts(&users, invite.spec.emails.len())),
+        counts: Some(counts(&users, invite)),
         users,
         last_handled_reinvite: memory.last_handled_reinvite.clone(),
     }
@@ -201,10 +202,11 @@ fn judged(pending: usize, observes: bool, users: &[Arc<Person>], ended: Option<T
     Verdict { ready: true, reason: "Held", message: told(summary(&held)), reconciling: false, stalled: false }
 }
 
-fn counts(users: &[Arc<Person>], wanted: usize) -> InviteCounts {
+fn counts(users: &[Arc<Person>], invite: &UserInvite) -> InviteCounts {
     let of = |test: &dyn Fn(&Person) -> bool| number(users.iter().filter(|person| test(person)).count());
     InviteCounts {
-        total: number(wanted),
+        // Two spellings of one address are one person.
+        total: number(invite.spec.emails.iter().map(|email| folded(email)).collect::<BTreeSet<_>>().len()),
         active: of(&|p| p.state == PersonState::Active),
         invited: of(&|p| matches!(p.state, PersonState::Invited | PersonState::Inviting)),
         held: of(&|p| p.reason.is_some()),

@@ -242,7 +242,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     fn not_stored(&mut self, guests: &[Guest]) {
-        for Guest { invite, email } in guests {
+        for Guest { invite, email, .. } in guests {
             if let Some(person) = self.ledger.person(invite, email).cloned() {
                 self.ledger.passing.unstored.insert((invite.clone(), email.clone()), person);
             }
@@ -250,7 +250,7 @@ impl<M: Memory, G: Gate> Hands<'_, M, G> {
     }
 
     fn stored<'g>(&mut self, guests: impl IntoIterator<Item = &'g Guest>) {
-        for Guest { invite, email } in guests {
+        for Guest { invite, email, .. } in guests {
             self.ledger.passing.unstored.remove(&(invite.clone(), email.clone()));
         }
     }

@@ -333,7 +333,7 @@ fn concerned(steps: &[Step]) -> Concerned {
             let emails = step.action.emails().into_iter().map(ToOwned::to_owned);
             concerned.entry(name.clone()).or_default().extend(emails);
         }
-        for Guest { invite, email } in step.action.guests() {
+        for Guest { invite, email, .. } in step.action.guests() {
             concerned.entry(invite.clone()).or_default().insert(email.clone());
         }
     }

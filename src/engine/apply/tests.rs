@@ -78,8 +78,7 @@ fn snapshot() -> Snapshot {
 #[tokio::test]
 async fn a_mail_for_another_namespace_asks_whether_its_grant_stands_whoever_is_in_it_besides() {
     let guests = |invites: &[&str]| -> Vec<Guest> {
-        let guest =
-            |(n, invite): (usize, &&str)| Guest { invite: (*invite).to_owned(), email: format!("{n}@example.com") };
+        let guest = |(n, invite): (usize, &&str)| Guest::new(invite, &format!("{n}@example.com"));
         invites.iter().enumerate().map(guest).collect()
     };
     for (cause, invites, asks) in [

@@ -286,7 +286,7 @@ fn sort_in(
         Decision::Seek => {
             plan.waits(cause);
             if let Cause::Invite(invite) = cause {
-                plan.unseen.push(Guest { invite: invite.clone(), email: email.to_owned() });
+                plan.unseen.push(Guest::new(invite, email));
             }
         }
         Decision::Act(action, person) => {

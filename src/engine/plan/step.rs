@@ -3,6 +3,7 @@
 
 use crate::engine::grants::foreign_namespace;
 use crate::label_studio::Role;
+use crate::resources::folded;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +117,14 @@ pub struct Guest {
     pub invite: String,
     /// Folded: the form that is sent.
     pub email: String,
+    /// As the manifest has it, or folded where that is not known: the form that is shown.
+    pub typed: String,
+}
+
+impl Guest {
+    pub fn new(invite: &str, typed: &str) -> Self {
+        Self { invite: invite.to_owned(), email: folded(typed), typed: typed.to_owned() }
+    }
 }
 
 impl Action {

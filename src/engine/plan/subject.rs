@@ -105,7 +105,7 @@ impl Subject<'_> {
     }
 
     fn guest(&self) -> Guest {
-        Guest { invite: self.invite.name.clone(), email: self.email.to_owned() }
+        Guest::new(&self.invite.name, self.typed)
     }
 
     pub fn belonging(&self) -> Option<&Belonging> {

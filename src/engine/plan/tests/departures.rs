@@ -68,7 +68,7 @@ fn no_time_that_somebody_writes_into_a_status_ends_the_process() {
     let (email, from, to) = ("person2@example.com".to_owned(), Role::Annotator, Role::Deactivated);
     world.read_roster();
     outcome::succeeded(&mut world.ledger, &mut snapshot, &Action::SetRole { user_id: 12, email, from, to });
-    let guest = Guest { invite: "annotators".to_owned(), email: "person2@example.com".to_owned() };
+    let guest = Guest::new("annotators", "person2@example.com");
     outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
 }
 

@@ -201,7 +201,7 @@ fn an_unconfirmed_invitation_whose_revocation_is_refused_is_not_forgotten() {
 #[test]
 fn what_the_server_says_to_a_refused_mail_is_cut() {
     let mut world = World::in_sync();
-    let guest = Guest { invite: "annotators".to_owned(), email: "new@example.com".to_owned() };
+    let guest = Guest::new("annotators", "new@example.com");
     outcome::mail_refused(&mut world.ledger, &guest, &"Dieses Postfach gibt es nicht – ".repeat(100), world.now);
     let message = world.person("annotators", "new@example.com").message.clone().unwrap();
     assert!(message.len() <= 200 && message.ends_with('…'), "{}: {message}", message.len());

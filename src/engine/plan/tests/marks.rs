@@ -161,7 +161,7 @@ fn a_new_invitation_is_not_taken_for_the_one_that_was_revoked() {
     let revoked = Action::Revoke { email: "new@example.com".to_owned(), blind: true };
     outcome::succeeded(&mut world.ledger, &mut snapshot, &revoked);
     world.finds_nothing_open("new@example.com");
-    let guest = Guest { invite: "annotators".to_owned(), email: "new@example.com".to_owned() };
+    let guest = Guest::new("annotators", "new@example.com");
     outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
     // The next roster shows it, and it is open.
     assert!(world.settle().is_done());

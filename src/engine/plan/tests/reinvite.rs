@@ -160,7 +160,7 @@ fn who_is_taken_out_and_put_back_starts_at_no_attempt() {
             assert_eq!(world.person("annotators", GONE).attempts, Some(0));
         }
         let mut snapshot = world.snapshot();
-        let guest = Guest { invite: "annotators".to_owned(), email: GONE.to_owned() };
+        let guest = Guest::new("annotators", GONE);
         outcome::mailed(&mut world.ledger, &mut snapshot, &[guest], &Role::Annotator, world.now);
         assert_eq!(world.person("annotators", GONE).attempts, Some(1));
     }
