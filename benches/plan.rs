@@ -99,6 +99,7 @@ fn snapshot(members: usize) -> Snapshot {
         invitation: InvitationState::None,
         invited_at: None,
         expired_at: None,
+        last_activity: None,
         is_service: false,
         role_source: Some("manual".to_owned()),
     };

@@ -4,8 +4,8 @@
 
 use super::credentials::Place;
 use super::objects::MANAGER;
-use super::situation::{Names, Problem};
 use crate::engine::apply::AUDIT;
+use crate::engine::problem::{Names, Problem};
 use crate::label_studio::{Complaint, Entry, Error, Session, SignUp, Timeouts, Token, Traffic, Visitor};
 use crate::resources::{Bootstrap, Organization};
 use base64::Engine as _;

@@ -4,8 +4,8 @@
 use super::Context;
 use super::bootstrap::{Bootstrapping, make_first_account};
 use super::credentials::{Place, Reader};
-use super::situation::Problem;
 use super::state::State;
+use crate::engine::problem::Problem;
 use crate::label_studio::{Connection, Token};
 use crate::resources::{Bootstrap, Mode, Organization, RECONCILE_ANNOTATION};
 use kube::ResourceExt as _;

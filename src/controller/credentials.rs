@@ -1,8 +1,8 @@
 //! The Secret and the ConfigMap that an Organization refers to: one watch per name, so that a rotated token is used
 //! at once and no cache ever holds the namespace's other Secrets.
 
-use super::situation::Problem;
 use super::task::OrganizationKey;
+use crate::engine::problem::Problem;
 use crate::label_studio::{BaseUrl, Token};
 use crate::resources::{Bootstrap, KeyRef, OrganizationSpec, PasswordKeyRef, SecretKeyRef};
 use futures::StreamExt as _;

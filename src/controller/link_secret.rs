@@ -3,9 +3,9 @@
 //! holds.
 
 use super::objects::MANAGER;
-use super::situation::Problem;
 use super::task::OrganizationKey;
 use crate::engine::apply::AUDIT;
+use crate::engine::problem::Problem;
 use crate::label_studio::InviteLink;
 use crate::resources::Organization;
 use k8s_openapi::ByteString;

@@ -29,7 +29,6 @@ mod serve;
 mod server;
 mod shard;
 mod signup_lock;
-mod situation;
 mod state;
 mod station;
 mod status;

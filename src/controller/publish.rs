@@ -8,10 +8,8 @@ use crate::engine::apply::Gate;
 use crate::engine::desired::Desired;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::memory::Forgotten;
-use crate::engine::plan::effective_claimant;
-use crate::engine::snapshot::Snapshot;
+use crate::engine::plan::unmanaged;
 use crate::engine::target::first_mismatch;
-use crate::label_studio::Member;
 use crate::resources::{Organization, Target, UserInvite, seconds};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -208,15 +206,4 @@ fn situation<'a>(
 
 pub fn has_people(memory: &InviteMemory) -> bool {
     memory.users.values().any(|person| person.was_reached())
-}
-
-/// Members whom no manifest claims, besides the Owner, ourselves and service accounts, by address.
-fn unmanaged<'a>(snapshot: &'a Snapshot, desired: &Desired) -> Vec<&'a Member> {
-    let unclaimed = snapshot.members().filter(|(email, member)| {
-        effective_claimant(desired, Some(member), None, email).is_none()
-            && Some(member.user_id) != snapshot.owner
-            && member.user_id != snapshot.me
-            && !member.is_service
-    });
-    unclaimed.map(|(_, member)| member).collect()
 }

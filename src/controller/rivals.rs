@@ -5,13 +5,13 @@
 use super::Context;
 use super::objects::Objects;
 use super::reconcile::{DOUBTFUL_AGAIN, Pass};
-use super::situation::Problem;
 use super::state::{Next, State};
 use super::task::OrganizationKey;
 use super::watch::key_of;
 use crate::engine::desired::desired;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
+use crate::engine::problem::Problem;
 use crate::engine::rivals::{are_separate, is_same_place, is_same_url, rank, separation};
 use crate::resources::{Organization, SEPARATE_ANNOTATION, Target, seconds};
 use jiff::Timestamp;

@@ -1,8 +1,8 @@
 //! The connection of one Organization: a client, what was last seen, and how long to leave a failing server alone.
 
-use super::situation::{Kind, Names, Problem};
 use crate::engine::memory::Forgotten;
 use crate::engine::observe::{Unobserved, observe};
+use crate::engine::problem::{Kind, Names, Problem};
 use crate::engine::snapshot::Snapshot;
 use crate::label_studio::{Boottime, Budget, Client, Connection, Error, Limit, Paces};
 use crate::resources::{Organization, OrganizationSpec, RECONCILE_ANNOTATION, Target};

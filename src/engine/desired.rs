@@ -283,6 +283,11 @@ impl Desired {
         self.unlisted = unlisted;
     }
 
+    /// By key.
+    pub fn invite(&self, key: &str) -> Option<&Invite> {
+        self.names.get(key).map(|index| &self.invites[*index])
+    }
+
     /// Every folded address that a claim wins.
     pub fn claimed(&self) -> impl Iterator<Item = &String> {
         self.claims.keys()

@@ -30,6 +30,18 @@ pub struct Ledger {
     /// By key of the UserInvite.
     pub invites: BTreeMap<String, InviteMemory>,
     pub passing: Passing,
+    pub kept: Kept,
+}
+
+/// How long what is remembered lasts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Kept {
+    /// In status, from pass to pass.
+    #[default]
+    InStatus,
+    /// For one run of the command line: since when something is held nobody knows, nor whom an earlier run has mailed.
+    /// `first_invitation`: somebody says that nobody was.
+    ForOneRun { first_invitation: bool },
 }
 
 /// What one UserInvite's status remembers.
@@ -145,6 +157,7 @@ impl Ledger {
             signup: organization.signup,
             invites,
             passing,
+            kept: Kept::InStatus,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::workspaces::Workspaces;
 use crate::label_studio::{Boottime, Edition, InvitationState, Member, Role};
 use crate::resources::{Seats, Target, folded};
+use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +44,7 @@ pub struct Snapshot {
 }
 
 /// What may be concluded from somebody's absence.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Completeness {
     /// The walk ended, and the unique users are as many as the server counts.
     Complete,
@@ -315,7 +316,7 @@ pub fn has_access(member: &Member) -> bool {
     !is_invited(member) && member.role.as_ref().is_none_or(Role::has_access)
 }
 
-fn takes_seat(member: &Member) -> bool {
+pub fn takes_seat(member: &Member) -> bool {
     !is_invited(member) && member.role.as_ref().is_none_or(Role::takes_seat)
 }
 

@@ -78,6 +78,29 @@ pub async fn read_workspaces(
     true
 }
 
+/// All of them with their members, for a snapshot that is kept: one request for each.
+pub async fn read_all_workspaces(client: &Client, snapshot: &mut Snapshot) -> Result<(), Error> {
+    if snapshot.edition != Edition::Enterprise {
+        return Ok(());
+    }
+    let all = match client.workspaces().await {
+        Ok(all) => all,
+        // What this token may not see is not kept, and whoever asks for it is told.
+        Err(error) if error.class() == Class::Forbidden => {
+            snapshot.workspaces.unread = Some(Missing::unread(&error));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut members = BTreeMap::new();
+    for workspace in &all {
+        members.insert(workspace.id, Ok(client.workspace_members(workspace.id).await?));
+    }
+    snapshot.workspaces = Workspaces::of(all.into_iter().map(|workspace| (workspace.title, workspace.id)));
+    snapshot.workspaces.members = members;
+    Ok(())
+}
+
 /// The server was reached, and no answer came.
 fn is_unanswered(error: &Error) -> bool {
     matches!(error, Error::Unreachable { reason: Reach::Timeout | Reach::Broken, .. })
@@ -104,6 +127,19 @@ impl Workspaces {
     pub fn failed(&self) -> bool {
         let errors = self.members.values().filter_map(|members| members.as_ref().err()).chain(&self.unread);
         errors.into_iter().any(|missing| missing.reason == HeldReason::Failed)
+    }
+
+    /// Title, id and user ids of those whose members were read.
+    pub fn read(&self) -> impl Iterator<Item = (&str, i64, &BTreeSet<i64>)> {
+        let all = self.titles.iter().flat_map(|(title, ids)| ids.iter().map(move |id| (title.as_str(), *id)));
+        all.filter_map(|(title, id)| Some((title, id, self.members.get(&id)?.as_ref().ok()?)))
+    }
+
+    /// As they were read at another time.
+    pub fn known(all: Vec<(String, i64, BTreeSet<i64>)>) -> Self {
+        let mut known = Self::of(all.iter().map(|(title, id, _)| (title.clone(), *id)));
+        known.members = all.into_iter().map(|(_, id, members)| (id, Ok(members))).collect();
+        known
     }
 
     /// The id of the workspace with this title.

@@ -2,7 +2,7 @@
 //! removed is decided elsewhere.
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::error::{Class, Error};
@@ -26,6 +26,8 @@ pub struct Member {
     pub invited_at: Option<jiff::Timestamp>,
     /// When that invitation ran out, by the same clock.
     pub expired_at: Option<jiff::Timestamp>,
+    /// When the person last did something on the server, by its clock.
+    pub last_activity: Option<jiff::Timestamp>,
     /// A service account: it cannot log in and takes no seat.
     pub is_service: bool,
     /// Who set the role last: `manual`, `saml`, `scim`, `ldap`, `api`, `billing` or something newer.
@@ -33,7 +35,7 @@ pub struct Member {
 }
 
 /// What the list says of an invitation by mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InvitationState {
     /// Was never invited by mail, or the server does not say.
     None,
@@ -62,6 +64,7 @@ pub(super) struct Row {
 struct User {
     id: i64,
     email: Option<String>,
+    last_activity: Option<String>,
     lse_fields: Option<LseFields>,
 }
 
@@ -135,6 +138,7 @@ impl Row {
                 .lse_fields
                 .as_ref()
                 .and_then(|fields| fields.invite_expired_at.as_deref()?.parse().ok()),
+            last_activity: self.user.last_activity.as_deref().and_then(|at| at.parse().ok()),
             is_service: self.user_type.as_deref() == Some("service"),
             role_source: self.role_source.map(|source| refusal::cut(&source)),
         }

@@ -6,9 +6,11 @@ mod fault;
 mod node;
 mod objects;
 mod read;
+mod scalar;
 
 pub use definitions::definition_files;
 pub use fault::{Fault, Severity};
 pub use node::{Node, Place, Step, Value, path};
 pub use objects::{Kind, Manifest, Manifests, manifests};
 pub use read::{Text, Unreadable, read};
+pub use scalar::{comment, scalar};

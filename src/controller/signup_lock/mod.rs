@@ -10,10 +10,10 @@ use super::Context;
 use super::gate::Preemption;
 use super::objects::Objects;
 use super::publish::remember;
-use super::situation::{Names, Problem};
 use crate::engine::apply::AUDIT;
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::Forgotten;
+use crate::engine::problem::{Names, Problem};
 use crate::label_studio::{Boottime, Client, SignUp};
 use crate::resources::{
     LockedWorkload, Organization, RECONCILE_ANNOTATION, Signup, SignupWorkload, WorkloadKind, seconds,

@@ -2,7 +2,7 @@
 
 use super::MOST_ROUNDS;
 use super::workload::NAMES;
-use crate::controller::situation::Problem;
+use crate::engine::problem::Problem;
 use crate::resources::{Signup, SignupWorkload};
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! it means for Ready. Knows no link.
 
 use super::{Verdict, as_before, known};
-use crate::controller::situation::Problem;
+use crate::engine::problem::Problem;
 use crate::resources::{Organization, condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -12,7 +12,7 @@ pub use link::LinkState;
 pub use organization::{OrganizationView, organization_status};
 pub use people::approvable;
 
-use crate::controller::situation::{Kind, Problem};
+use crate::engine::problem::{Kind, Problem};
 use crate::resources::{HeldReason, Organization, Person, condition, reason_named};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

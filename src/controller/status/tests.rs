@@ -1,9 +1,9 @@
 //! The status of both kinds, without a cluster.
 
 use super::*;
-use crate::controller::situation::Problem;
 use crate::engine::ledger::{InviteMemory, Ledger};
 use crate::engine::plan::{Action, Cause, HeldSet, Plan, Step};
+use crate::engine::problem::Problem;
 use crate::engine::snapshot::{Completeness, Found, Snapshot};
 use crate::label_studio::{Boottime, Edition, Role};
 use crate::resources::{
@@ -304,6 +304,7 @@ fn stranger(email: String) -> crate::label_studio::Member {
         invitation,
         invited_at: None,
         expired_at: None,
+        last_activity: None,
         is_service: false,
         role_source: None,
     }

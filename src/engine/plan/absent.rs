@@ -4,6 +4,7 @@ use super::entry::{role_named, wire_role};
 use super::places::settled;
 use super::subject::Subject;
 use super::{Action, Decision};
+use crate::engine::ledger::Kept;
 use crate::label_studio::{Edition, Role};
 use crate::resources::{HeldReason, InviteRole, Person, PersonState};
 
@@ -140,6 +141,13 @@ fn newcomer(subject: &Subject) -> Decision {
         return subject.hold(
             HeldReason::InviteUnconfirmed,
             "the status was lost, so a mail may have been sent: ask the person, then annotate the UserInvite with labelstudio.rs/reinvite=<address>",
+        );
+    }
+    let blind = view.ledger.invitations_visible == Some(false);
+    if blind && view.ledger.kept == (Kept::ForOneRun { first_invitation: false }) {
+        return subject.hold(
+            HeldReason::InviteUnconfirmed,
+            "the server lists no open invitations, so an earlier run may have mailed this address: ask the person; --first-invitation says that nobody was mailed before",
         );
     }
     if let Some(held) = unsendable(subject) {

@@ -4,7 +4,7 @@
 use super::View;
 use crate::engine::desired::{Desired, Invite};
 use crate::engine::grants::{Ungranted, above, ceiling, foreign_namespace, granted};
-use crate::engine::snapshot::is_invited;
+use crate::engine::snapshot::{Snapshot, is_invited};
 use crate::label_studio::{Edition, Member, Role};
 use crate::resources::{DeletionPolicy, HeldReason, Person};
 
@@ -21,6 +21,17 @@ pub fn effective_claimant<'a>(
     email: &str,
 ) -> Option<&'a Invite> {
     desired.claimants(email).find(|invite| reaches(desired, invite, member, remembered, email))
+}
+
+/// Members whom no manifest claims, besides the Owner, ourselves and service accounts, by address.
+pub fn unmanaged<'a>(snapshot: &'a Snapshot, desired: &Desired) -> Vec<&'a Member> {
+    let unclaimed = snapshot.members().filter(|(email, member)| {
+        effective_claimant(desired, Some(member), None, email).is_none()
+            && Some(member.user_id) != snapshot.owner
+            && member.user_id != snapshot.me
+            && !member.is_service
+    });
+    unclaimed.map(|(_, member)| member).collect()
 }
 
 /// Why this UserInvite may not even ask for what it asks for.

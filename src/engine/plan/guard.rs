@@ -3,6 +3,7 @@
 
 use super::{Candidate, HeldSet, Plan, View};
 use crate::engine::approval::{self, MOST_STEPS};
+use crate::engine::ledger::Kept;
 use crate::resources::{HeldReason, RemovalBucket, later};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -114,10 +115,12 @@ pub fn hold_for_approval(view: &View, plan: &mut Plan, taken: TakenOut) {
     }
     for part in held.chunks(MOST_STEPS) {
         let since = part.iter().map(|(_, _, since)| *since).max().unwrap_or(view.now());
+        // Where nobody remembers it, the same steps have the same digest in each run.
+        let named = if view.ledger.kept == Kept::InStatus { since } else { Timestamp::UNIX_EPOCH };
         let steps: Vec<String> = part.iter().map(|(_, step, _)| step.clone()).collect();
         plan.sets.push(HeldSet {
             reason,
-            digest: approval::digest(view.ledger, organization, reason, since, &steps),
+            digest: approval::digest(view.ledger, organization, reason, named, &steps),
             since,
             who: part.iter().map(|(email, _, _)| email.clone()).collect(),
             steps,

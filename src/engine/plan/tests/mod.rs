@@ -131,6 +131,7 @@ impl World {
             invitation: InvitationState::None,
             invited_at: None,
             expired_at: None,
+            last_activity: None,
             is_service: false,
             role_source: None,
         });

@@ -1,4 +1,4 @@
-//! What stands in the way of a pass, in the words of a condition. Three classes, matched without a wildcard.
+//! What stands in the way of acting, in the words of a condition and of an error. Three classes, matched without a wildcard.
 
 use crate::engine::observe::Unobserved;
 use crate::label_studio::{Class, Error, Reach};
@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Why an Organization cannot act.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{reason}: {message}")]
 pub struct Problem {
     pub kind: Kind,
     /// One word, the same in condition and event.
@@ -32,11 +33,17 @@ pub enum Kind {
 
 /// What messages call the things that a person can change.
 pub struct Names {
+    /// Where the URL stands: a field, a variable or a flag.
+    pub place: &'static str,
     pub url: String,
     /// Where the token comes from.
     pub secret: String,
     /// Where further certificates come from, if from anywhere.
     pub authority: Option<String>,
+    /// Where further certificates may be named.
+    pub trust: &'static str,
+    /// What becomes of a problem of the server's own.
+    pub later: &'static str,
     /// When the token ends by its own words, if it says so.
     pub token_end: Option<Timestamp>,
 }
@@ -49,7 +56,15 @@ impl Names {
             let secret = secret_name.as_ref().map(|name| format!("key {key:?} of Secret {name:?}"));
             secret.or_else(|| config_map_name.as_ref().map(|name| format!("key {key:?} of ConfigMap {name:?}")))
         });
-        Self { url: spec.url.clone(), secret: format!("key {key:?} of Secret {name:?}"), authority, token_end: None }
+        Self {
+            place: "spec.url",
+            url: spec.url.clone(),
+            secret: format!("key {key:?} of Secret {name:?}"),
+            authority,
+            trust: "spec.tls.caBundle",
+            later: "it is tried again",
+            token_end: None,
+        }
     }
 
     /// Only where the server refuses the token as well: the clock here may be the wrong one.
@@ -95,7 +110,7 @@ impl Problem {
     }
 
     pub fn from_client(error: &Error, names: &Names) -> Self {
-        let Names { url, secret, authority, .. } = names;
+        let Names { place, url, secret, authority, trust, later, .. } = names;
         let (kind, reason) = match error {
             Error::Unreachable { reason, .. } => match reason {
                 Reach::Tls => (Kind::Terminal, "TlsFailed"),
@@ -124,16 +139,16 @@ impl Problem {
             }
             "Unauthorized" => format!(": the server refuses the token in {secret}; put a valid one there"),
             "Forbidden" => format!(": the token in {secret} may not do this; it takes an Owner or Administrator"),
-            "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check spec.url {url:?}"),
-            "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in spec.tls.caBundle"),
+            "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check {place} {url:?}"),
+            "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in {trust}"),
             "TooManyMembers" => format!(": check that spec.url {url:?} is the organization you mean, or divide it"),
             "InvalidCaBundle" => match authority {
-                Some(place) => format!(": spec.tls.caBundle names {place}; put certificates in PEM there"),
-                None => ": name the authority of the server in spec.tls.caBundle".to_owned(),
+                Some(at) => format!(": {trust} names {at}; put certificates in PEM there"),
+                None => format!(": name the authority of the server in {trust}"),
             },
-            "ServerError" => format!(": {url:?} has a problem of its own; it is tried again"),
-            "Refused" => format!(": check spec.url {url:?} and spec.organizationId"),
-            "Unreachable" => format!(": check spec.url {url:?}, the network and the server"),
+            "ServerError" => format!(": {url:?} has a problem of its own; {later}"),
+            "Refused" => format!(": check {place} {url:?} and spec.organizationId"),
+            "Unreachable" => format!(": check {place} {url:?}, the network and the server"),
             _ => String::new(),
         };
         Self {
