@@ -6,7 +6,10 @@
 pub mod command_line;
 pub mod controller;
 pub mod engine;
+pub mod export;
 pub mod label_studio;
 pub mod manifest;
+pub mod report;
 pub mod resources;
+pub mod standalone;
 pub mod validation;

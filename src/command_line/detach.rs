@@ -1,6 +1,6 @@
 //! `detach`: takes the finalizers off, so that an uninstall leaves nothing hanging.
 
-use super::cluster;
+use super::runtime;
 use crate::controller::{self, Detached, Scope};
 use std::io::Write as _;
 
@@ -17,8 +17,8 @@ pub struct Arguments {
 
 pub fn detach(Arguments { namespace, lease_namespace }: Arguments) -> anyhow::Result<()> {
     let scope = Scope { namespaces: namespace, lease_namespace };
-    let detached = cluster::block_on(async {
-        let kube = kube::Client::try_from(cluster::config().await?)?;
+    let detached = runtime::block_on(async {
+        let kube = kube::Client::try_from(runtime::config().await?)?;
         Ok(controller::detach(&kube, &scope, |waits| eprintln!("{waits}")).await?)
     })?;
     print(&detached)?;

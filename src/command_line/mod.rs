@@ -1,10 +1,16 @@
 //! The command line: one file per command. Knows clap, never HTTP.
 
-mod cluster;
+mod apply;
+mod colour;
 mod crds;
+mod declared;
 mod detach;
+mod export;
+mod plan;
 mod probe;
+mod progress;
 mod run;
+mod runtime;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +43,21 @@ enum Command {
     /// Ends with 0 if all are valid, 2 if one is not, 1 if a file cannot be read.
     /// Example: label-studio-operator validate people/
     Validate(validate::Arguments),
+    /// Show what would be done to Label Studio, and what is held and why: for a pull request. Writes nothing.
+    ///
+    /// Ends with 0 if everything is as declared, 2 if something is to be changed, 3 if something is only held, 1 if it could not look.
+    /// Example: label-studio-operator plan people/ -o markdown
+    Plan(plan::Arguments),
+    /// Show the plan, ask, and make Label Studio agree with the files.
+    ///
+    /// Takes access away by `role: Deactivated` or `expiresAt` alone: whoever stands in no file is left as is.
+    /// Ends with 0 if all is done, 3 if something is held, 1 if it failed or was stopped; then run it again.
+    /// Example: label-studio-operator apply people/ --yes
+    Apply(apply::Arguments),
+    /// Write what a server holds as manifests, as a list of people, or as a state for `plan --state`.
+    ///
+    /// Example: LABEL_STUDIO_API_KEY=... label-studio-operator export --url https://label-studio.example.com -o people/
+    Export(export::Arguments),
 }
 
 /// How a command ends that has done its work.
@@ -62,6 +83,9 @@ pub fn main() -> ExitCode {
         Command::Crds(arguments) => crds::crds(&arguments).map(|()| Answer::Yes),
         Command::Probe(arguments) => probe::probe(&arguments).map(|()| Answer::Yes),
         Command::Validate(arguments) => validate::validate(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Apply(arguments) => apply::apply(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
     };
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! `run`: the controller, in a cluster or from a kubeconfig.
 
-use super::cluster;
+use super::runtime;
 use crate::controller::{self, Settings, Terms};
 use anyhow::Context as _;
 use kube::core::Selector;
@@ -136,7 +136,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         longest_rollout: Duration::from_millis(longest_rollout_ms),
         stop_within: Duration::from_secs(10),
     };
-    cluster::block_on(controller(settings))
+    runtime::block_on(controller(settings))
 }
 
 async fn controller(settings: Settings) -> anyhow::Result<()> {
@@ -148,7 +148,7 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
         tracing::info!("stopping: what is in flight ends, nothing new starts");
         tell.send_replace(true);
     });
-    let config = cluster::config().await?;
+    let config = runtime::config().await?;
     let (version, selector) = (env!("CARGO_PKG_VERSION"), settings.selector.to_string());
     tracing::info!(version, namespaces = ?settings.namespaces, selector, "starting");
     controller::run(config, settings, stop).await?;

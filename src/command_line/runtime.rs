@@ -1,4 +1,4 @@
-//! What every command needs that talks to a cluster.
+//! What every command needs that talks to a server, be it Kubernetes or Label Studio.
 
 use anyhow::Context as _;
 

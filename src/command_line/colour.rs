@@ -1,0 +1,15 @@
+//! Whether a sign may be in colour, and in which. Says nothing itself.
+
+use anstyle::{AnsiColor, Style};
+
+/// For standard output, through `anstream`, which takes the colour out where there is no terminal, or `NO_COLOR` is set.
+pub fn paint(sign: char) -> String {
+    let colour = match sign {
+        '+' => AnsiColor::Green,
+        '-' => AnsiColor::Red,
+        '!' => AnsiColor::Yellow,
+        _ => AnsiColor::Cyan,
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    format!("{style}{sign}{style:#}")
+}

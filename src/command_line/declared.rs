@@ -1,0 +1,46 @@
+//! What the files of a command declare, once they are found valid, and what the environment says. Asks no server.
+
+use crate::manifest::{Severity, manifests, read};
+use crate::standalone::{Environment, Group, Objects};
+use crate::validation::Judge;
+use secrecy::SecretString;
+use std::path::PathBuf;
+
+/// What is wrong with the files goes to standard error, every line of it.
+pub fn declared(paths: &[PathBuf]) -> anyhow::Result<Objects> {
+    let texts = read(paths)?;
+    let found = manifests(&texts);
+    let faults = Judge::new()?.validate(&found);
+    let is_error = |severity| severity == Severity::Error;
+    let errors = faults.iter().filter(|fault| is_error(fault.severity)).count();
+    // That a Secret is not among the files is nothing to warn about: the environment has the token.
+    for fault in faults.iter().filter(|fault| is_error(fault.severity) || !is_about_a_secret(fault.field.as_deref())) {
+        anstream::eprintln!("{fault}");
+    }
+    anyhow::ensure!(errors == 0, "the files are not valid ({errors} of the lines above): correct them first");
+    let objects = Objects::of(&found);
+    anyhow::ensure!(
+        !objects.groups.is_empty(),
+        "there is no Organization in what was read: name the files that have one, beside those with its people"
+    );
+    Ok(objects)
+}
+
+fn is_about_a_secret(field: Option<&str>) -> bool {
+    field.is_some_and(|field| field.ends_with("ecretRef.name"))
+}
+
+pub fn environment() -> Environment {
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Environment { api_key: said("LABEL_STUDIO_API_KEY").map(SecretString::from), url: said("LABEL_STUDIO_URL") }
+}
+
+/// Whoever is on the way to a server by plain http can read the token.
+pub fn warn_of_plain_http(group: &Group) {
+    let url = &group.organization.spec.url;
+    let Ok(parsed) = crate::label_studio::BaseUrl::parse(url) else { return };
+    let is_local = matches!(parsed.host(), "localhost" | "127.0.0.1" | "[::1]");
+    if parsed.is_plain_http() && !is_local {
+        anstream::eprintln!("warning: {url} is plain http: anybody on the way can read the token; use https");
+    }
+}

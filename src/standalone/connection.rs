@@ -1,0 +1,160 @@
+//! Where to connect and as whom, without an API server: a Secret among the files, else the environment. The token of the
+//! environment goes to one server only.
+
+use super::objects::{Group, Objects};
+use crate::engine::problem::Names;
+use crate::engine::rivals::is_same_url;
+use crate::label_studio::{
+    BaseUrl, Budget, Client, Connection, Error, InvalidUrl, Limit, Paces, Timeouts, Token, TokenError, Traffic,
+};
+use crate::manifest::Kind;
+use crate::resources::{KeyRef, OrganizationSpec, RateLimit, SecretKeyRef};
+use kube::ResourceExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// The names that the vendor's own client uses.
+pub const API_KEY: &str = "LABEL_STUDIO_API_KEY";
+pub const URL: &str = "LABEL_STUDIO_URL";
+
+/// What the environment says.
+#[derive(Default)]
+pub struct Environment {
+    pub api_key: Option<SecretString>,
+    pub url: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Unconnected {
+    #[error("{place} {url:?}: {source}")]
+    Url { place: &'static str, url: String, source: InvalidUrl },
+    #[error(
+        "spec.credentials.secretRef: Secret {name:?} is not among the files, and {API_KEY} is not set: set it to a legacy token or a personal access token of an Owner or Administrator"
+    )]
+    NoToken { name: String },
+    #[error("{API_KEY} is not set: set it to a legacy token or a personal access token of an Owner or Administrator")]
+    NoKey,
+    #[error("{what}: {object} among the files has no key {key:?}: add it, or name another in {what}.key")]
+    NoEntry { what: &'static str, object: String, key: String },
+    #[error("spec.tls.caBundle: {object} is not among the files: add it to those that are read")]
+    NoBundle { object: String },
+    #[error("{place} is not text: put the token itself there")]
+    NotText { place: String },
+    #[error("{place}: {source}")]
+    Token { place: String, source: TokenError },
+    #[error(
+        "{API_KEY} is the token of {URL}={named:?}, and spec.url is {url:?}: it is sent to no other server; correct one of the two, or add the Secret {secret:?} to the files"
+    )]
+    OtherServer { named: String, url: String, secret: String },
+    #[error(
+        "{API_KEY} is the token of one server, and the files name several, such as {url:?} and {other:?}: add their Secrets to the files, or apply each with a run of its own"
+    )]
+    SeveralServers { url: String, other: String },
+    #[error(transparent)]
+    Client(#[from] Error),
+}
+
+/// A client for an Organization of the files, and what its messages call things.
+pub fn connect(objects: &Objects, group: &Group, environment: &Environment) -> Result<(Client, Names), Unconnected> {
+    let spec = &group.organization.spec;
+    let base_url = parse("spec.url", &spec.url)?;
+    let (token, secret) = token(objects, group, environment)?;
+    let names = Names { secret, later: LATER, token_end: token.expires_at(), ..Names::of(spec) };
+    let ca_bundle = ca_bundle(objects, group)?;
+    Ok((client(base_url, token, ca_bundle, spec.rate_limit, &group.name())?, names))
+}
+
+/// A client for a server that no file names. `place`: where the URL was given.
+pub fn connect_to(place: &'static str, url: &str, environment: &Environment) -> Result<(Client, Names), Unconnected> {
+    let base_url = parse(place, url)?;
+    let key = environment.api_key.as_ref().ok_or(Unconnected::NoKey)?;
+    let token = parse_token(API_KEY, key.clone())?;
+    let names = Names {
+        place,
+        url: url.to_owned(),
+        secret: API_KEY.to_owned(),
+        authority: None,
+        trust: "SSL_CERT_FILE",
+        later: LATER,
+        token_end: token.expires_at(),
+    };
+    Ok((client(base_url, token, None, RateLimit::default(), url)?, names))
+}
+
+const LATER: &str = "run this again later";
+
+fn client(
+    base_url: BaseUrl,
+    token: Token,
+    ca_bundle: Option<Vec<u8>>,
+    rate: RateLimit,
+    name: &str,
+) -> Result<Client, Error> {
+    let limit = Limit {
+        requests_per_second: f64::from(rate.requests_per_second),
+        burst: u32::try_from(rate.burst).unwrap_or(1),
+    };
+    let budget = Budget { paces: Paces::default(), organization: name.to_owned(), limit };
+    let (timeouts, traffic) = (Timeouts::default(), Traffic::default());
+    Client::with_budget(Connection { base_url, token, ca_bundle, timeouts, traffic }, budget)
+}
+
+fn parse(place: &'static str, url: &str) -> Result<BaseUrl, Unconnected> {
+    BaseUrl::parse(url).map_err(|source| Unconnected::Url { place, url: url.to_owned(), source })
+}
+
+/// The token, and where it comes from.
+fn token(objects: &Objects, group: &Group, environment: &Environment) -> Result<(Token, String), Unconnected> {
+    let SecretKeyRef { name, key } = &group.organization.spec.credentials.secret_ref;
+    let namespace = group.organization.namespace().unwrap_or_default();
+    if let Some(entries) = objects.referred(Kind::Secret, &namespace, name) {
+        let place = format!("key {key:?} of Secret {name:?}");
+        let what = "spec.credentials.secretRef";
+        let object = format!("Secret {name:?}");
+        let bytes = entries.get(key).ok_or(Unconnected::NoEntry { what, object, key: key.clone() })?;
+        let text = std::str::from_utf8(bytes.expose_secret());
+        let text = text.map_err(|_| Unconnected::NotText { place: place.clone() })?;
+        return Ok((parse_token(&place, SecretString::from(text))?, place));
+    }
+    let Some(api_key) = &environment.api_key else { return Err(Unconnected::NoToken { name: name.clone() }) };
+    may_go_there(objects, group, environment)?;
+    Ok((parse_token(API_KEY, api_key.clone())?, API_KEY.to_owned()))
+}
+
+/// Whoever may change a manifest in a pull request must not be able to have the token sent to a server of their own.
+fn may_go_there(objects: &Objects, group: &Group, environment: &Environment) -> Result<(), Unconnected> {
+    let OrganizationSpec { url, credentials, .. } = &group.organization.spec;
+    match &environment.url {
+        Some(named) if is_same_url(named, url) => Ok(()),
+        Some(named) => Err(Unconnected::OtherServer {
+            named: named.clone(),
+            url: url.clone(),
+            secret: credentials.secret_ref.name.clone(),
+        }),
+        None => {
+            let others = objects.groups.iter().map(|other| &other.organization.spec.url);
+            match others.into_iter().find(|other| !is_same_url(other, url)) {
+                Some(other) => Err(Unconnected::SeveralServers { url: url.clone(), other: other.clone() }),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+fn parse_token(place: &str, text: SecretString) -> Result<Token, Unconnected> {
+    Token::parse(text).map_err(|source| Unconnected::Token { place: place.to_owned(), source })
+}
+
+fn ca_bundle(objects: &Objects, group: &Group) -> Result<Option<Vec<u8>>, Unconnected> {
+    let Some(tls) = &group.organization.spec.tls else { return Ok(None) };
+    let KeyRef { config_map_name, secret_name, key } = &tls.ca_bundle;
+    let named = secret_name.as_ref().map(|name| (Kind::Secret, name));
+    let Some((kind, name)) = named.or(config_map_name.as_ref().map(|name| (Kind::ConfigMap, name))) else {
+        return Ok(None);
+    };
+    let object = format!("{} {name:?}", kind.as_str());
+    let namespace = group.organization.namespace().unwrap_or_default();
+    let Some(entries) = objects.referred(kind, &namespace, name) else { return Err(Unconnected::NoBundle { object }) };
+    let what = "spec.tls.caBundle";
+    let bytes = entries.get(key).ok_or(Unconnected::NoEntry { what, object, key: key.clone() })?;
+    Ok(Some(bytes.expose_secret().to_vec()))
+}
