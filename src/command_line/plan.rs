@@ -129,7 +129,11 @@ fn by_state(objects: &Objects, files: &[PathBuf]) -> anyhow::Result<Vec<Organiza
                 known.join(", ")
             )
         })?;
-        reports.push(report(group, &look_by_state(states.remove(state), group)));
+        let state = states.remove(state);
+        let when = format!("compared with a state of {}; no server was asked", state.taken_at);
+        let mut report = report(group, &look_by_state(state, group));
+        report.notes.insert(0, when);
+        reports.push(report);
     }
     Ok(reports)
 }
