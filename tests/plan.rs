@@ -4,6 +4,7 @@
 
 mod stage_shell;
 
+use base64::Engine as _;
 use label_studio_simulator::Options;
 use serde_json::{Value, json};
 use stage_shell::Shell;
@@ -157,7 +158,6 @@ async fn a_secret_among_the_files_comes_first() {
     };
     shell.write("secret.yaml", &secret("stringData", "token", &token));
     assert_eq!(shell.plan().await.code, 2);
-    use base64::Engine as _;
     let encoded = base64::engine::general_purpose::STANDARD.encode(&token);
     shell.write("secret.yaml", &secret("data", "token", &encoded));
     assert_eq!(shell.plan().await.code, 2);

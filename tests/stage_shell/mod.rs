@@ -62,7 +62,8 @@ impl Shell {
     }
 
     pub fn write_invite(&self, name: &str, role: &str, emails: &[&str]) {
-        let listed: String = emails.iter().map(|email| format!("    - {email:?}\n")).collect();
+        let listed: Vec<String> = emails.iter().map(|email| format!("    - {email:?}\n")).collect();
+        let listed = listed.concat();
         self.write(
             &format!("{name}.yaml"),
             &format!(
