@@ -5,6 +5,7 @@
 
 pub mod command_line;
 pub mod controller;
+pub mod doctor;
 pub mod engine;
 pub mod export;
 pub mod label_studio;

@@ -4,6 +4,11 @@ use anstyle::{AnsiColor, Style};
 
 /// For standard output, through `anstream`, which takes the colour out where there is no terminal, or `NO_COLOR` is set.
 pub fn paint(sign: char) -> String {
+    paint_word(sign, &sign.to_string())
+}
+
+/// A word in the colour of this sign.
+pub fn paint_word(sign: char, word: &str) -> String {
     let colour = match sign {
         '+' => AnsiColor::Green,
         '-' => AnsiColor::Red,
@@ -11,5 +16,5 @@ pub fn paint(sign: char) -> String {
         _ => AnsiColor::Cyan,
     };
     let style = Style::new().fg_color(Some(colour.into()));
-    format!("{style}{sign}{style:#}")
+    format!("{style}{word}{style:#}")
 }

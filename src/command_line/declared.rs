@@ -38,9 +38,7 @@ pub fn environment() -> Environment {
 /// Whoever is on the way to a server by plain http can read the token.
 pub fn warn_of_plain_http(group: &Group) {
     let url = &group.organization.spec.url;
-    let Ok(parsed) = crate::label_studio::BaseUrl::parse(url) else { return };
-    let is_local = matches!(parsed.host(), "localhost" | "127.0.0.1" | "[::1]");
-    if parsed.is_plain_http() && !is_local {
+    if crate::label_studio::BaseUrl::parse(url).is_ok_and(|url| url.exposes_token()) {
         anstream::eprintln!("warning: {url} is plain http: anybody on the way can read the token; use https");
     }
 }

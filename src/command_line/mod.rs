@@ -5,6 +5,7 @@ mod colour;
 mod crds;
 mod declared;
 mod detach;
+mod doctor;
 mod export;
 mod plan;
 mod probe;
@@ -58,6 +59,11 @@ enum Command {
     ///
     /// Example: LABEL_STUDIO_API_KEY=... label-studio-operator export --url https://label-studio.example.com -o people/
     Export(export::Arguments),
+    /// Say why it does not work, and what to do: server, version, token, role, members, seats, sign-up. Writes nothing.
+    ///
+    /// Ends with 0 if all is well (warnings may stand), 1 if something is not.
+    /// Example: label-studio-operator doctor people/
+    Doctor(doctor::Arguments),
 }
 
 /// How a command ends that has done its work.
@@ -86,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Apply(arguments) => apply::apply(&arguments),
         Command::Export(arguments) => export::export(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

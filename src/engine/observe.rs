@@ -145,14 +145,19 @@ async fn read_roster(client: &Client, organization: i64) -> Result<(Vec<Member>,
     }
     let begun = Boottime::now();
     let second = client.roster(organization).await?;
-    let completeness = if second.is_complete() {
+    let completeness = completeness(&first, &second);
+    Ok((second.members, completeness, begun))
+}
+
+/// What two walks say together, the first of which was not complete.
+pub fn completeness(first: &Roster, second: &Roster) -> Completeness {
+    if second.is_complete() {
         Completeness::Complete
-    } else if agree(&first, &second) {
+    } else if agree(first, second) {
         Completeness::Stable
     } else {
         Completeness::Incomplete
-    };
-    Ok((second.members, completeness, begun))
+    }
 }
 
 /// Two whole walks that found the same people.

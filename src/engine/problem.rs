@@ -110,47 +110,8 @@ impl Problem {
     }
 
     pub fn from_client(error: &Error, names: &Names) -> Self {
-        let Names { place, url, secret, authority, trust, later, .. } = names;
-        let (kind, reason) = match error {
-            Error::Unreachable { reason, .. } => match reason {
-                Reach::Tls => (Kind::Terminal, "TlsFailed"),
-                Reach::Dns | Reach::Connect | Reach::Timeout | Reach::Broken => (Kind::Transient, "Unreachable"),
-            },
-            Error::Token(_) => (Kind::Terminal, "InvalidToken"),
-            Error::CaBundle(_) => (Kind::Terminal, "InvalidCaBundle"),
-            Error::TooMany { .. } => (Kind::Terminal, "TooManyMembers"),
-            Error::Redirected { .. } => (Kind::Terminal, "Redirected"),
-            Error::Status { .. }
-            | Error::NotLabelStudio { .. }
-            | Error::TooLarge { .. }
-            | Error::Unreadable { .. }
-            | Error::NotStarted => match error.class() {
-                Class::Transient => (Kind::Transient, "ServerError"),
-                Class::Unauthorized => (Kind::Terminal, "Unauthorized"),
-                Class::Forbidden => (Kind::Terminal, "Forbidden"),
-                Class::NotFound => (Kind::Terminal, "NotFound"),
-                Class::Refused => (Kind::Terminal, "Refused"),
-                Class::NotLabelStudio => (Kind::Terminal, "NotLabelStudio"),
-            },
-        };
-        let remedy = match reason {
-            "Unauthorized" if let Some(end) = names.ended() => {
-                format!(": the token in {secret} ended at {end}; create another one in Label Studio and put it there")
-            }
-            "Unauthorized" => format!(": the server refuses the token in {secret}; put a valid one there"),
-            "Forbidden" => format!(": the token in {secret} may not do this; it takes an Owner or Administrator"),
-            "NotLabelStudio" | "Redirected" | "NotFound" => format!(": check {place} {url:?}"),
-            "TlsFailed" => format!(": check the certificate of {url:?}, or name its authority in {trust}"),
-            "TooManyMembers" => format!(": check that spec.url {url:?} is the organization you mean, or divide it"),
-            "InvalidCaBundle" => match authority {
-                Some(at) => format!(": {trust} names {at}; put certificates in PEM there"),
-                None => format!(": name the authority of the server in {trust}"),
-            },
-            "ServerError" => format!(": {url:?} has a problem of its own; {later}"),
-            "Refused" => format!(": check {place} {url:?} and spec.organizationId"),
-            "Unreachable" => format!(": check {place} {url:?}, the network and the server"),
-            _ => String::new(),
-        };
+        let (kind, reason) = kind_and_reason(error);
+        let remedy = remedy(error, names).map(|remedy| format!(": {remedy}")).unwrap_or_default();
         Self {
             kind,
             reason,
@@ -166,6 +127,54 @@ impl Problem {
         }
         self
     }
+}
+
+fn kind_and_reason(error: &Error) -> (Kind, &'static str) {
+    match error {
+        Error::Unreachable { reason, .. } => match reason {
+            Reach::Tls => (Kind::Terminal, "TlsFailed"),
+            Reach::Dns | Reach::Connect | Reach::Timeout | Reach::Broken => (Kind::Transient, "Unreachable"),
+        },
+        Error::Token(_) => (Kind::Terminal, "InvalidToken"),
+        Error::CaBundle(_) => (Kind::Terminal, "InvalidCaBundle"),
+        Error::TooMany { .. } => (Kind::Terminal, "TooManyMembers"),
+        Error::Redirected { .. } => (Kind::Terminal, "Redirected"),
+        Error::Status { .. }
+        | Error::NotLabelStudio { .. }
+        | Error::TooLarge { .. }
+        | Error::Unreadable { .. }
+        | Error::NotStarted => match error.class() {
+            Class::Transient => (Kind::Transient, "ServerError"),
+            Class::Unauthorized => (Kind::Terminal, "Unauthorized"),
+            Class::Forbidden => (Kind::Terminal, "Forbidden"),
+            Class::NotFound => (Kind::Terminal, "NotFound"),
+            Class::Refused => (Kind::Terminal, "Refused"),
+            Class::NotLabelStudio => (Kind::Terminal, "NotLabelStudio"),
+        },
+    }
+}
+
+/// What a person can do about it, where the error does not say so itself.
+pub fn remedy(error: &Error, names: &Names) -> Option<String> {
+    let Names { place, url, secret, authority, trust, later, .. } = names;
+    Some(match kind_and_reason(error).1 {
+        "Unauthorized" if let Some(end) = names.ended() => {
+            format!("the token in {secret} ended at {end}; create another one in Label Studio and put it there")
+        }
+        "Unauthorized" => format!("the server refuses the token in {secret}; put a valid one there"),
+        "Forbidden" => format!("the token in {secret} may not do this; it takes an Owner or Administrator"),
+        "NotLabelStudio" | "Redirected" | "NotFound" => format!("check {place} {url:?}"),
+        "TlsFailed" => format!("check the certificate of {url:?}, or name its authority in {trust}"),
+        "TooManyMembers" => format!("check that spec.url {url:?} is the organization you mean, or divide it"),
+        "InvalidCaBundle" => match authority {
+            Some(at) => format!("{trust} names {at}; put certificates in PEM there"),
+            None => format!("name the authority of the server in {trust}"),
+        },
+        "ServerError" => format!("{url:?} has a problem of its own; {later}"),
+        "Refused" => format!("check {place} {url:?} and spec.organizationId"),
+        "Unreachable" => format!("check {place} {url:?}, the network and the server"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

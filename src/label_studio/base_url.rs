@@ -64,6 +64,11 @@ impl BaseUrl {
         self.plain
     }
 
+    /// Plain http to another machine: whoever is on the way can read the token.
+    pub fn exposes_token(&self) -> bool {
+        self.plain && !matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    }
+
     /// The address as text, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.text

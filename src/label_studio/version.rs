@@ -10,6 +10,7 @@ use super::error::{Class, Error};
 use super::loose::Scalar;
 use super::role::Edition;
 use super::send::Call;
+use super::visitor::Visitor;
 
 const VERSION: &str = "/api/version/";
 
@@ -47,19 +48,11 @@ impl Client {
         };
         let answer = answer.map_err(missing)?;
         let status = answer.status;
-        let wire: Wire = answer.json()?;
-        if wire.release.is_none() && wire.edition.is_none() && wire.package.is_none() {
-            let content_type = "JSON of something else".to_owned();
-            return Err(Error::NotLabelStudio { path: VERSION.to_owned(), status, content_type });
-        }
-        let edition = match wire.edition.as_ref().and_then(Scalar::text) {
-            Some("Community") => Some(Edition::Community),
-            Some("Enterprise") => Some(Edition::Enterprise),
-            // A word that is newer than this program: what is not understood is not guessed.
-            Some(_) => None,
-            None => self.probe_edition().await?,
+        let (said, release) = read(answer.json()?, status)?;
+        let edition = match said {
+            Said::Edition(edition) => edition,
+            Said::Nothing => self.probe_edition().await?,
         };
-        let release = wire.release.as_ref().and_then(Scalar::text).map(super::refusal::cut);
         Ok(Version { edition, release })
     }
 
@@ -76,6 +69,45 @@ impl Client {
             },
         }
     }
+}
+
+impl Visitor {
+    /// The same for whoever has no token: what the server tells anybody. A server too old to name its edition does not.
+    pub async fn version(&self) -> Result<Version, Error> {
+        let (wire, status) = self.tells(VERSION).await.map_err(missing)?;
+        let wire: Wire = serde_json::from_value(wire).map_err(|_| of_something_else(status))?;
+        let (said, release) = read(wire, status)?;
+        let edition = match said {
+            Said::Edition(edition) => edition,
+            Said::Nothing => None,
+        };
+        Ok(Version { edition, release })
+    }
+}
+
+/// What an answer says of the edition.
+enum Said {
+    /// `None`: a word that is newer than this program. What is not understood is not guessed.
+    Edition(Option<Edition>),
+    Nothing,
+}
+
+fn read(wire: Wire, status: u16) -> Result<(Said, Option<String>), Error> {
+    if wire.release.is_none() && wire.edition.is_none() && wire.package.is_none() {
+        return Err(of_something_else(status));
+    }
+    let said = match wire.edition.as_ref().and_then(Scalar::text) {
+        Some("Community") => Said::Edition(Some(Edition::Community)),
+        Some("Enterprise") => Said::Edition(Some(Edition::Enterprise)),
+        Some(_) => Said::Edition(None),
+        None => Said::Nothing,
+    };
+    Ok((said, wire.release.as_ref().and_then(Scalar::text).map(super::refusal::cut)))
+}
+
+fn of_something_else(status: u16) -> Error {
+    let content_type = "JSON of something else".to_owned();
+    Error::NotLabelStudio { path: VERSION.to_owned(), status, content_type }
 }
 
 /// Every Label Studio has this path: who does not is something else.

@@ -198,6 +198,15 @@ impl Visitor {
         }
     }
 
+    /// JSON for anybody, and its status.
+    pub(super) async fn tells(&self, path: &str) -> Result<(Value, u16), Error> {
+        let page = self.read(path, self.http.get(self.base_url.join(path))).await?;
+        if !page.status.is_success() {
+            return Err(page.refused("GET", path));
+        }
+        Ok((page.json(path)?, page.status.as_u16()))
+    }
+
     async fn call(&self, session: &Session, method: Method, path: &str, body: Option<&Value>) -> Result<Page, Error> {
         let cookie = secret_header(session.cookie.expose_secret());
         let mut request = self.http.request(method, self.base_url.join(path)).header(COOKIE, cookie);

@@ -53,53 +53,103 @@ pub enum Unconnected {
     Client(#[from] Error),
 }
 
+/// What a connection takes, each part found or not by itself: for whoever looks for what is missing.
+pub struct Means {
+    /// What messages call things.
+    pub names: Names,
+    pub base_url: Result<BaseUrl, Unconnected>,
+    pub token: Result<Token, Unconnected>,
+    pub ca_bundle: Result<Option<Vec<u8>>, Unconnected>,
+    pub budget: Budget,
+    /// The environment has a token as well, and the one of the files is used.
+    pub passes_over_environment: bool,
+}
+
 /// A client for an Organization of the files, and what its messages call things.
 pub fn connect(objects: &Objects, group: &Group, environment: &Environment) -> Result<(Client, Names), Unconnected> {
-    let spec = &group.organization.spec;
-    let base_url = parse("spec.url", &spec.url)?;
-    let (token, secret) = token(objects, group, environment)?;
-    let names = Names { secret, later: LATER, token_end: token.expires_at(), ..Names::of(spec) };
-    let ca_bundle = ca_bundle(objects, group)?;
-    Ok((client(base_url, token, ca_bundle, spec.rate_limit, &group.name())?, names))
+    Means::of(objects, group, environment).client()
 }
 
 /// A client for a server that no file names. `place`: where the URL was given.
 pub fn connect_to(place: &'static str, url: &str, environment: &Environment) -> Result<(Client, Names), Unconnected> {
-    let base_url = parse(place, url)?;
-    let key = environment.api_key.as_ref().ok_or(Unconnected::NoKey)?;
-    let token = parse_token(API_KEY, key.clone())?;
-    let names = Names {
-        place,
-        url: url.to_owned(),
-        secret: API_KEY.to_owned(),
-        authority: None,
-        trust: "SSL_CERT_FILE",
-        later: LATER,
-        token_end: token.expires_at(),
-    };
-    Ok((client(base_url, token, None, RateLimit::default(), url)?, names))
+    Means::of_server(place, url, environment).client()
 }
 
 const LATER: &str = "run this again later";
 
-fn client(
-    base_url: BaseUrl,
-    token: Token,
-    ca_bundle: Option<Vec<u8>>,
-    rate: RateLimit,
-    name: &str,
-) -> Result<Client, Error> {
+impl Means {
+    /// For an Organization of the files.
+    pub fn of(objects: &Objects, group: &Group, environment: &Environment) -> Self {
+        let spec = &group.organization.spec;
+        let names = Names { later: LATER, ..Names::of(spec) };
+        let (token, names) = match token(objects, group, environment) {
+            Ok((token, secret)) => {
+                let names = Names { secret, token_end: token.expires_at(), ..names };
+                (Ok(token), names)
+            }
+            Err(missing) => (Err(missing), names),
+        };
+        Self {
+            base_url: parse("spec.url", &spec.url),
+            ca_bundle: ca_bundle(objects, group),
+            budget: budget(spec.rate_limit, group.name()),
+            passes_over_environment: environment.api_key.is_some() && token.is_ok() && names.secret != API_KEY,
+            names,
+            token,
+        }
+    }
+
+    /// For a server that no file names. `place`: where the URL was given.
+    pub fn of_server(place: &'static str, url: &str, environment: &Environment) -> Self {
+        let key = environment.api_key.clone().ok_or(Unconnected::NoKey);
+        let token = key.and_then(|key| parse_token(API_KEY, key));
+        let names = Names {
+            place,
+            url: url.to_owned(),
+            secret: API_KEY.to_owned(),
+            authority: None,
+            trust: "SSL_CERT_FILE",
+            later: LATER,
+            token_end: token.as_ref().ok().and_then(Token::expires_at),
+        };
+        Self {
+            names,
+            base_url: parse(place, url),
+            token,
+            ca_bundle: Ok(None),
+            budget: budget(RateLimit::default(), url.to_owned()),
+            passes_over_environment: false,
+        }
+    }
+
+    fn client(self) -> Result<(Client, Names), Unconnected> {
+        let Self { names, base_url, token, ca_bundle, budget, .. } = self;
+        let (base_url, token, ca_bundle) = (base_url?, token?, ca_bundle?);
+        let (timeouts, traffic) = (Timeouts::default(), Traffic::default());
+        Ok((Client::with_budget(Connection { base_url, token, ca_bundle, timeouts, traffic }, budget)?, names))
+    }
+}
+
+fn budget(rate: RateLimit, organization: String) -> Budget {
     let limit = Limit {
         requests_per_second: f64::from(rate.requests_per_second),
         burst: u32::try_from(rate.burst).unwrap_or(1),
     };
-    let budget = Budget { paces: Paces::default(), organization: name.to_owned(), limit };
-    let (timeouts, traffic) = (Timeouts::default(), Traffic::default());
-    Client::with_budget(Connection { base_url, token, ca_bundle, timeouts, traffic }, budget)
+    Budget { paces: Paces::default(), organization, limit }
 }
 
+/// What is refused for a password in it is not shown.
 fn parse(place: &'static str, url: &str) -> Result<BaseUrl, Unconnected> {
-    BaseUrl::parse(url).map_err(|why| Unconnected::Url { place, url: url.to_owned(), why })
+    BaseUrl::parse(url).map_err(|why| Unconnected::Url { place, url: without_secrets(url), why })
+}
+
+/// A URL as people may see it, whatever somebody wrote into it.
+pub fn without_secrets(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown.to_owned() };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The token, and where it comes from.
