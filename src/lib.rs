@@ -9,4 +9,5 @@ pub mod engine;
 pub mod label_studio;
 pub mod manifest;
 pub mod resources;
+pub mod revision;
 pub mod validation;

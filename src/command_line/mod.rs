@@ -7,12 +7,13 @@ mod probe;
 mod run;
 mod validate;
 
+use crate::revision::VERSION;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Keeps a Label Studio organization and its people as declared.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version = VERSION.as_str(), about, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -2,6 +2,7 @@
 
 use super::cluster;
 use crate::controller::{self, Settings, Terms};
+use crate::revision::REVISION;
 use anyhow::Context as _;
 use kube::core::Selector;
 use std::net::SocketAddr;
@@ -150,7 +151,7 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
     });
     let config = cluster::config().await?;
     let (version, selector) = (env!("CARGO_PKG_VERSION"), settings.selector.to_string());
-    tracing::info!(version, namespaces = ?settings.namespaces, selector, "starting");
+    tracing::info!(version, revision = REVISION, namespaces = ?settings.namespaces, selector, "starting");
     controller::run(config, settings, stop).await?;
     tracing::info!("stopped");
     Ok(())
