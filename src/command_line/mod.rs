@@ -1,8 +1,10 @@
 //! The command line: one file per command. Knows clap, never HTTP.
 
 mod cluster;
+mod completions;
 mod crds;
 mod detach;
+mod man;
 mod probe;
 mod run;
 mod validate;
@@ -11,9 +13,18 @@ use crate::revision::VERSION;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Of every command: what its exit codes mean, and an example. `man` makes a section of each paragraph.
+const AFTER_HELP: &str = "Exit codes:
+  0  done
+  1  it could not be done, the answer is no, or the command line is wrong
+  What others mean stands in the help of the command.
+
+Example:
+  label-studio-operator help validate";
+
 /// Keeps a Label Studio organization and its people as declared.
 #[derive(Parser)]
-#[command(version = VERSION.as_str(), about, max_term_width = 100)]
+#[command(version = VERSION.as_str(), about, after_help = AFTER_HELP, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -25,19 +36,18 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Take the operator's finalizers off and change nothing else: for an uninstall without losing people.
     ///
-    /// Refuses while a controller is at work. Example: helm uninstall label-studio-operator && label-studio-operator detach
+    /// Refuses while a controller is at work.
     Detach(detach::Arguments),
     /// Print the CustomResourceDefinitions.
-    ///
-    /// Example: label-studio-operator crds | kubectl apply --server-side -f -
     Crds(crds::Arguments),
-    /// Ask a page of a running operator: what it says and 0 if all is well, else why not and 1. `helm test` does this.
+    /// Ask a page of a running operator, as `helm test` does, and print what it says.
     Probe(probe::Arguments),
     /// Judge manifests without a cluster: each by the definitions that `crds` prints, and all of them together.
-    ///
-    /// Ends with 0 if all are valid, 2 if one is not, 1 if a file cannot be read.
-    /// Example: label-studio-operator validate people/
     Validate(validate::Arguments),
+    /// Print what makes a shell complete commands and options.
+    Completions(completions::Arguments),
+    /// Print the manual page of the program, or write one for each command.
+    Man(man::Arguments),
 }
 
 /// How a command ends that has done its work.
@@ -63,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Crds(arguments) => crds::crds(&arguments).map(|()| Answer::Yes),
         Command::Probe(arguments) => probe::probe(&arguments).map(|()| Answer::Yes),
         Command::Validate(arguments) => validate::validate(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments).map(|()| Answer::Yes),
+        Command::Man(arguments) => man::man(&arguments).map(|()| Answer::Yes),
     };
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
