@@ -14,7 +14,17 @@ use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+const AFTER_HELP: &str = "Exit codes:
+  0  everything is as declared
+  1  it could not look
+  2  something is to be changed
+  3  nothing is to be changed, and something is held that a person has to look at
+
+Example:
+  label-studio-operator plan people/ -o markdown";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
     #[arg(required = true, value_name = "PATH")]
