@@ -26,7 +26,7 @@ enum How {
 }
 
 /// The beginning of a command, and how it is played. The longest that fits counts.
-const ROWS: [(&str, How); 41] = [
+const ROWS: [(&str, How); 44] = [
     ("cargo run ", How::Unplayed("it builds; the simulator and the operator are played by every other test")),
     ("cat ", How::Unplayed(COMMAND_LINE)),
     ("curl ", How::Unplayed("the simulator listens elsewhere here")),
@@ -64,7 +64,10 @@ const ROWS: [(&str, How); 41] = [
     ("kubectl get ", How::Runs),
     ("kubectl patch crd ", How::Unplayed("it is for a version that is to come: tests/upgrade.rs plays it")),
     ("kubectl replace --subresource=status --filename=restored.yaml", How::Runs),
+    ("label-studio-operator apply ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator detach", How::Last),
+    ("label-studio-operator export ", How::Unplayed(COMMAND_LINE)),
+    ("label-studio-operator plan ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),
     ("make ", How::Made),
     ("skopeo ", How::Unplayed("it takes a registry: tests/real_node.rs loads the archive without one")),

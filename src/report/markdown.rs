@@ -58,7 +58,10 @@ fn about(text: &mut String, report: &OrganizationReport) {
     for note in &report.notes {
         let _ = writeln!(text, "- {}", prose(note));
     }
-    let _ = writeln!(text, "\n{}", report.totals);
+    if !report.notes.is_empty() || !report.approvable.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", report.totals);
 }
 
 fn table(text: &mut String, heads: [&str; 4], rows: &[[String; 4]]) {
@@ -95,6 +98,8 @@ fn code(text: &str) -> String {
 
 fn prose(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
+    // A URL would become a link.
+    let text = text.replace("://", ":\u{200b}//").replace("www.", "www\u{200b}.");
     for c in text.chars() {
         match c {
             '&' => safe.push_str("&amp;"),
@@ -102,8 +107,6 @@ fn prose(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '@' => safe.push_str("&#64;"),
             '|' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '\\' | '!' => safe.extend(['\\', c]),
-            // A URL would become a link.
-            ':' => safe.push_str("&#58;"),
             c if c.is_control() => safe.push(' '),
             c => safe.push(c),
         }
