@@ -64,6 +64,10 @@ fn find(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<PathBuf>>) {
         if path.ends_with("examples/argo-cd") || path.ends_with("examples/flux") {
             continue;
         }
+        // Pipelines: tests/pipelines.rs runs them.
+        if path.ends_with("examples/ci") {
+            continue;
+        }
         if path.is_dir() {
             find(&path, found);
         } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json") {
