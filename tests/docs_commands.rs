@@ -26,11 +26,12 @@ enum How {
 }
 
 /// The beginning of a command, and how it is played. The longest that fits counts.
-const ROWS: [(&str, How); 41] = [
+const ROWS: [(&str, How); 43] = [
     ("cargo run ", How::Unplayed("it builds; the simulator and the operator are played by every other test")),
     ("cat ", How::Unplayed(COMMAND_LINE)),
     ("curl ", How::Unplayed("the simulator listens elsewhere here")),
     ("echo ", How::Unplayed(COMMAND_LINE)),
+    ("export ", How::Unplayed(COMMAND_LINE)),
     ("grep ", How::Runs),
     ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/real_node.rs runs it")),
     ("helm install label-studio-operator ", How::First),
@@ -65,6 +66,7 @@ const ROWS: [(&str, How); 41] = [
     ("kubectl patch crd ", How::Unplayed("it is for a version that is to come: tests/upgrade.rs plays it")),
     ("kubectl replace --subresource=status --filename=restored.yaml", How::Runs),
     ("label-studio-operator detach", How::Last),
+    ("label-studio-operator doctor ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),
     ("make ", How::Made),
     ("skopeo ", How::Unplayed("it takes a registry: tests/real_node.rs loads the archive without one")),
