@@ -60,9 +60,9 @@ async fn real_open_source_label_studio_is_well_and_what_it_lacks_is_said() {
         let run = look_at(&server.url(), &token);
         let found = run.of("token");
         assert!(found.contains(kind) && found.contains(end), "{found}");
-        let others = run.out.lines().filter(|line| !line.contains(" token  "));
+        let others: Vec<&str> = run.out.lines().filter(|line| !line.contains(" token  ")).collect();
         assert_eq!(
-            others.map(|line| format!("{line}\n")).collect::<String>().replace(&server.url(), "URL"),
+            others.join("\n").replace(&server.url(), "URL"),
             "\
 URL
   ok      URL           --url URL
@@ -74,8 +74,7 @@ URL
   ok      members       2: the whole list
   ok      sign-up       open: who finds the server can sign up without a link (spec.signup.requireInvite is about that)
 
-all well
-"
+all well"
         );
         assert_eq!(run.code, 0);
     }

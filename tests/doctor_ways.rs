@@ -79,8 +79,8 @@ async fn a_private_authority_is_asked_for_by_name_and_its_certificate_helps() {
     );
     assert_eq!(run.code, 1);
 
-    let pem: String = authority.pem().lines().map(|line| format!("    {line}\n")).collect();
-    let map = format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ca\ndata:\n  ca.crt: |\n{pem}");
+    let pem = authority.pem().replace('\n', "\n    ");
+    let map = format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ca\ndata:\n  ca.crt: |\n    {pem}\n");
     let named = "  tls:\n    caBundle:\n      configMapName: ca\n";
     let run = doctor(&files(&url, named, &map), &["."], &key);
     assert_eq!((run.code, run.marked("FAILED ")), (0, Vec::new()), "{}", run.out);
