@@ -13,7 +13,7 @@ test: ## everything that has to pass, on real parts
 
 build: ## the release binary: target/release/label-studio-operator
 	@scripts/requirements cargo cc
-	cargo build --release --locked --bin label-studio-operator
+	LABEL_STUDIO_OPERATOR_REVISION="$$(scripts/revision)" cargo build --release --locked --bin label-studio-operator
 
 image: ## the container image as one file: target/label-studio-operator-VERSION.oci.tar
 	@scripts/image

@@ -12,5 +12,6 @@ pub mod label_studio;
 pub mod manifest;
 pub mod report;
 pub mod resources;
+pub mod revision;
 pub mod standalone;
 pub mod validation;

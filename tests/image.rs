@@ -54,6 +54,11 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Of the sources as they are; nothing where there is no commit to name.
+fn revision() -> String {
+    run(&mut Command::new(checkout().join("scripts/revision"))).trim_end().to_owned()
+}
+
 #[tokio::test]
 async fn it_holds_the_program_the_c_library_and_certificates_and_nothing_else() {
     let image = Image::open().await;
@@ -88,6 +93,8 @@ async fn it_says_who_runs_what_and_by_which_name_it_is_found() {
     assert_eq!((&config["Entrypoint"], &config["Cmd"]), (&json!([PROGRAM]), &json!(["run"])));
     assert_eq!(config["Labels"]["org.opencontainers.image.version"], version);
     assert_eq!(image.config["os"], "linux");
+    let label = &config["Labels"]["org.opencontainers.image.revision"];
+    assert_eq!(label.as_str().unwrap_or_default(), revision());
 
     // What the chart asks for by its own values is what is loaded.
     let names = &image.index["manifests"][0]["annotations"];
@@ -131,7 +138,10 @@ async fn the_program_runs_with_what_is_in_the_image_alone() {
             .args(arguments)
             .env_clear())
     };
-    assert_eq!(inside(&["--version"]).trim(), format!("label-studio-operator {}", env!("CARGO_PKG_VERSION")));
+    let revision = Some(revision()).filter(|revision| !revision.is_empty());
+    let revision = revision.as_deref().unwrap_or("development build");
+    let version = format!("label-studio-operator {} ({revision})\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(inside(&["--version"]), version);
     let crds = inside(&["crds"]);
     assert!(crds.contains("organizations.labelstudio.rs"), "{crds}");
 }

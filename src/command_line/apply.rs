@@ -18,7 +18,16 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  all is done
+  1  it failed, was stopped, or nobody agreed: run it again
+  3  something is held that a person has to look at
+
+Example:
+  label-studio-operator apply people/ --yes";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
     #[arg(required = true, value_name = "PATH")]

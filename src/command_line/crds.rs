@@ -5,7 +5,15 @@ use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  printed, or written
+  1  a file cannot be written
+
+Example:
+  label-studio-operator crds | kubectl apply --server-side -f -";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Write one file per kind into this folder instead of printing.
     #[arg(short, long, value_name = "DIR")]

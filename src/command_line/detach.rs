@@ -4,7 +4,15 @@ use super::runtime;
 use crate::controller::{self, Detached, Scope};
 use std::io::Write as _;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  no UserInvite there has the finalizer any more
+  1  a controller is at work, or some have it still
+
+Example:
+  helm uninstall label-studio-operator && label-studio-operator detach";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Only in this namespace; repeat it for several. Without it: all namespaces.
     #[arg(long, value_name = "NS")]

@@ -9,7 +9,15 @@ use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  all is well; warnings may stand
+  1  something is not, or the files are not valid
+
+Example:
+  label-studio-operator doctor people/";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input: each Organization in them is
     /// looked at.

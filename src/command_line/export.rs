@@ -17,7 +17,15 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+const AFTER_HELP: &str = "Exit codes:
+  0  done
+  1  it could not look, or something else stands in the folder
+
+Example:
+  label-studio-operator export --url https://label-studio.example.com -o people/";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Base URL of the server; its token is in `LABEL_STUDIO_API_KEY`.
     #[arg(long, value_name = "URL", env = "LABEL_STUDIO_URL")]

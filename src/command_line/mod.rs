@@ -2,11 +2,13 @@
 
 mod apply;
 mod colour;
+mod completions;
 mod crds;
 mod declared;
 mod detach;
 mod doctor;
 mod export;
+mod man;
 mod plan;
 mod probe;
 mod progress;
@@ -14,12 +16,22 @@ mod run;
 mod runtime;
 mod validate;
 
+use crate::revision::VERSION;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Of every command: what its exit codes mean, and an example. `man` makes a section of each paragraph.
+const AFTER_HELP: &str = "Exit codes:
+  0  done
+  1  it could not be done, the answer is no, or the command line is wrong
+  What others mean stands in the help of the command.
+
+Example:
+  label-studio-operator help validate";
+
 /// Keeps a Label Studio organization and its people as declared.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version = VERSION.as_str(), about, after_help = AFTER_HELP, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,39 +43,28 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Take the operator's finalizers off and change nothing else: for an uninstall without losing people.
     ///
-    /// Refuses while a controller is at work. Example: helm uninstall label-studio-operator && label-studio-operator detach
+    /// Refuses while a controller is at work.
     Detach(detach::Arguments),
     /// Print the CustomResourceDefinitions.
-    ///
-    /// Example: label-studio-operator crds | kubectl apply --server-side -f -
     Crds(crds::Arguments),
-    /// Ask a page of a running operator: what it says and 0 if all is well, else why not and 1. `helm test` does this.
+    /// Ask a page of a running operator, as `helm test` does, and print what it says.
     Probe(probe::Arguments),
     /// Judge manifests without a cluster: each by the definitions that `crds` prints, and all of them together.
-    ///
-    /// Ends with 0 if all are valid, 2 if one is not, 1 if a file cannot be read.
-    /// Example: label-studio-operator validate people/
     Validate(validate::Arguments),
     /// Show what would be done to Label Studio, and what is held and why: for a pull request. Writes nothing.
-    ///
-    /// Ends with 0 if everything is as declared, 2 if something is to be changed, 3 if something is only held, 1 if it could not look.
-    /// Example: label-studio-operator plan people/ -o markdown
     Plan(plan::Arguments),
     /// Show the plan, ask, and make Label Studio agree with the files.
     ///
     /// Takes access away by `role: Deactivated` or `expiresAt` alone: whoever stands in no file is left as is.
-    /// Ends with 0 if all is done, 3 if something is held, 1 if it failed or was stopped; then run it again.
-    /// Example: label-studio-operator apply people/ --yes
     Apply(apply::Arguments),
     /// Write what a server holds as manifests, as a list of people, or as a state for `plan --state`.
-    ///
-    /// Example: LABEL_STUDIO_API_KEY=... label-studio-operator export --url https://label-studio.example.com -o people/
     Export(export::Arguments),
     /// Say why it does not work, and what to do: server, version, token, role, members, seats, sign-up. Writes nothing.
-    ///
-    /// Ends with 0 if all is well (warnings may stand), 1 if something is not.
-    /// Example: label-studio-operator doctor people/
     Doctor(doctor::Arguments),
+    /// Print what makes a shell complete commands and options.
+    Completions(completions::Arguments),
+    /// Print the manual page of the program, or write one for each command.
+    Man(man::Arguments),
 }
 
 /// How a command ends that has done its work.
@@ -93,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Apply(arguments) => apply::apply(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments).map(|()| Answer::Yes),
+        Command::Man(arguments) => man::man(&arguments).map(|()| Answer::Yes),
     };
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -14,7 +14,17 @@ use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+const AFTER_HELP: &str = "Exit codes:
+  0  everything is as declared
+  1  it could not look
+  2  something is to be changed
+  3  nothing is to be changed, and something is held that a person has to look at
+
+Example:
+  label-studio-operator plan people/ -o markdown";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
     #[arg(required = true, value_name = "PATH")]
@@ -129,7 +139,11 @@ fn by_state(objects: &Objects, files: &[PathBuf]) -> anyhow::Result<Vec<Organiza
                 known.join(", ")
             )
         })?;
-        reports.push(report(group, &look_by_state(states.remove(state), group)));
+        let state = states.remove(state);
+        let when = format!("compared with a state of {}; no server was asked", state.taken_at);
+        let mut report = report(group, &look_by_state(state, group));
+        report.notes.insert(0, when);
+        reports.push(report);
     }
     Ok(reports)
 }

@@ -2,6 +2,7 @@
 
 use super::runtime;
 use crate::controller::{self, Settings, Terms};
+use crate::revision::REVISION;
 use anyhow::Context as _;
 use kube::core::Selector;
 use std::net::SocketAddr;
@@ -10,7 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  stopped by SIGTERM or SIGINT: what was in flight has ended
+  1  it cannot start, or the Lease is lost
+
+Example:
+  label-studio-operator run --namespace label-studio --health-address 127.0.0.1:8081";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Watch this namespace; repeat it for several. Without it: all namespaces.
     #[arg(long, value_name = "NS", env = "LABEL_STUDIO_OPERATOR_NAMESPACE", value_delimiter = ',')]
@@ -150,7 +159,7 @@ async fn controller(settings: Settings) -> anyhow::Result<()> {
     });
     let config = runtime::config().await?;
     let (version, selector) = (env!("CARGO_PKG_VERSION"), settings.selector.to_string());
-    tracing::info!(version, namespaces = ?settings.namespaces, selector, "starting");
+    tracing::info!(version, revision = REVISION, namespaces = ?settings.namespaces, selector, "starting");
     controller::run(config, settings, stop).await?;
     tracing::info!("stopped");
     Ok(())

@@ -7,7 +7,16 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+const AFTER_HELP: &str = "Exit codes:
+  0  all are valid; warnings may stand
+  1  a file cannot be read, or none of our objects is in what was read
+  2  something is not valid, or no YAML
+
+Example:
+  label-studio-operator validate people/";
+
 #[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
     #[arg(required = true, value_name = "PATH")]

@@ -8,6 +8,7 @@ use super::station::{Phase, Station};
 use super::task::OrganizationKey;
 use super::watch::{key_of, organization_of};
 use crate::resources::{Organization, UserInvite, seconds};
+use crate::revision::REVISION;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
@@ -25,8 +26,8 @@ const PREFIX: &str = "label_studio_operator";
 
 pub fn figures_page(station: &Station) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
-    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("build", "Which version runs", build);
+    let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)]);
+    registry.register("build", "Which version runs, and of which commit it is", build);
     let leads = Gauge::<i64>::default();
     registry.register("leader", "Whether this replica acts: 1, or stands by: 0", leads.clone());
     if let Phase::Leading(context, tasks) = &*station.lock() {

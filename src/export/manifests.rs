@@ -44,7 +44,7 @@ fn organization(snapshot: &Snapshot, name: &str, sorted: &Sorted) -> String {
     let Snapshot { target, title, edition, .. } = snapshot;
     let version = snapshot.release.as_deref().map(|release| format!(" {}", comment(release))).unwrap_or_default();
     let mut text = format!(
-        "# What stands in organization {} of {}\n# ({edition}{version}). A plan of these files finds nothing to do. They hold no token: the operator looks for it in\n# the Secret {SECRET:?}, the command line in LABEL_STUDIO_API_KEY, too.\n",
+        "# What stands in organization {} of {}\n# ({edition}{version}). A plan of these files finds nothing to do. They hold no token: the operator reads it from the\n# Secret {SECRET:?}, the command line from there or from LABEL_STUDIO_API_KEY.\n",
         target.organization_id,
         comment(&target.url),
     );

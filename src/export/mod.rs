@@ -7,3 +7,4 @@ mod sort;
 
 pub use manifests::{Document, manifests};
 pub use review::{Row, csv, rows};
+pub use sort::is_declarable;

@@ -54,6 +54,9 @@ fn role_of(snapshot: &Snapshot, member: &Member) -> Result<InviteRole, &'static 
         (InvitationState::Open, None | Some(Role::Pending)) => {
             Err("an open invitation whose role the server does not tell: list the address under the role that is meant")
         }
+        (InvitationState::Open, Some(Role::Deactivated)) => {
+            Err("an open invitation of somebody who is deactivated: whoever is listed as such loses the invitation")
+        }
         (_, Some(Role::Administrator)) => Ok(InviteRole::Administrator),
         (_, Some(Role::Manager)) => Ok(InviteRole::Manager),
         (_, Some(Role::Reviewer)) => Ok(InviteRole::Reviewer),

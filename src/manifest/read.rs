@@ -20,9 +20,9 @@ pub struct Text {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    #[error("{file}: cannot be read: {source}")]
+    #[error("{file}: cannot be read")]
     File { file: String, source: std::io::Error },
-    #[error("{folder}: cannot be looked into: {source}")]
+    #[error("{folder}: cannot be looked into")]
     Folder { folder: String, source: walkdir::Error },
     #[error("{0}: there is no *.yaml, *.yml or *.json in this folder; name a folder or file that has manifests")]
     NoManifest(String),

@@ -25,8 +25,8 @@ pub struct Environment {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
-    #[error("{place} {url:?}: {source}")]
-    Url { place: &'static str, url: String, source: InvalidUrl },
+    #[error("{place} {url:?}: {why}")]
+    Url { place: &'static str, url: String, why: InvalidUrl },
     #[error(
         "spec.credentials.secretRef: Secret {name:?} is not among the files, and {API_KEY} is not set: set it to a legacy token or a personal access token of an Owner or Administrator"
     )]
@@ -39,8 +39,8 @@ pub enum Unconnected {
     NoBundle { object: String },
     #[error("{place} is not text: put the token itself there")]
     NotText { place: String },
-    #[error("{place}: {source}")]
-    Token { place: String, source: TokenError },
+    #[error("{place}: {why}")]
+    Token { place: String, why: TokenError },
     #[error(
         "{API_KEY} is the token of {URL}={named:?}, and spec.url is {url:?}: it is sent to no other server; correct one of the two, or add the Secret {secret:?} to the files"
     )]
@@ -140,7 +140,7 @@ fn budget(rate: RateLimit, organization: String) -> Budget {
 
 /// What is refused for a password in it is not shown.
 fn parse(place: &'static str, url: &str) -> Result<BaseUrl, Unconnected> {
-    BaseUrl::parse(url).map_err(|source| Unconnected::Url { place, url: without_secrets(url), source })
+    BaseUrl::parse(url).map_err(|why| Unconnected::Url { place, url: without_secrets(url), why })
 }
 
 /// A URL as people may see it, whatever somebody wrote into it.
@@ -191,7 +191,7 @@ fn may_go_there(objects: &Objects, group: &Group, environment: &Environment) -> 
 }
 
 fn parse_token(place: &str, text: SecretString) -> Result<Token, Unconnected> {
-    Token::parse(text).map_err(|source| Unconnected::Token { place: place.to_owned(), source })
+    Token::parse(text).map_err(|why| Unconnected::Token { place: place.to_owned(), why })
 }
 
 fn ca_bundle(objects: &Objects, group: &Group) -> Result<Option<Vec<u8>>, Unconnected> {

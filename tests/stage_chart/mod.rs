@@ -23,6 +23,9 @@ pub async fn get(plane: &ControlPlane, namespace: &str, what: &str) -> Value {
 
 /// The kinds of the Prometheus Operator by their names alone: it is no part of the control plane.
 pub async fn install_monitoring_kinds(plane: &ControlPlane) {
+    // Of two that find the kind missing at once, one would be told that it exists.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
     for (kind, plural) in
         [("ServiceMonitor", "servicemonitors"), ("PodMonitor", "podmonitors"), ("PrometheusRule", "prometheusrules")]
     {

@@ -1,0 +1,219 @@
+//! `apply` as people and pipelines run it: the built binary against the simulator. What it writes, what it leaves, its words and
+//! its exit code, and that running it again ends in the same place.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod stage_shell;
+
+use label_studio_harness::eventually;
+use label_studio_simulator::{Fault, FaultKind, Options, Switches};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use stage_shell::{Shell, ended};
+use std::time::Duration;
+
+const MAILS: &str = "/api/invite/send-email";
+
+fn names(many: usize) -> Vec<String> {
+    (0..many).map(|number| format!("person{number:03}@example.com")).collect()
+}
+
+fn refs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn it_does_what_the_plan_says_and_once_done_writes_nothing() {
+    let shell = Shell::open(Options::default()).await;
+    shell.simulator.add_member("bea@example.com", "RE");
+    shell.simulator.add_member("stranger@example.com", "AN");
+    shell.write_organization("  title: Acme Vision\n");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com", "bea@example.com", "cy@example.com"]);
+    let ran = shell.apply(&[]).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:#?}");
+    assert!(
+        ran.out.contains("\nPlan: 2 to invite, 1 role to change, 1 other change; 0 as declared, 1 unmanaged.\n"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.ends_with("  + cy@example.com: invite as Annotator (annotators)\nDone: 4, held: 0, not done: 0.\n"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(shell.simulator.title(), "Acme Vision");
+    assert_eq!(shell.simulator.member("bea@example.com").unwrap().role, "AN");
+    assert_eq!(shell.simulator.mails().len(), 2);
+    // In no file: left as is.
+    assert_eq!(shell.simulator.member("stranger@example.com").unwrap().role, "AN");
+
+    shell.simulator.clear_journal();
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.out.ends_with("Plan: nothing to do; 3 as declared, 1 unmanaged.\n"), "{}", ran.out);
+    // Whom a file does not list any more, neither.
+    shell.write_invite("annotators", "Annotator", &["ann@example.com"]);
+    assert_eq!(shell.apply(&[]).await.code, 0);
+    assert_eq!(shell.writes(), 0);
+}
+
+#[tokio::test]
+async fn without_a_terminal_and_without_yes_nothing_is_done() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com"]);
+    let ran = shell.run(&["apply", "."]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("+ ann@example.com"), "{}", ran.out);
+    assert!(ran.err.ends_with("since this is no terminal: look at the plan, then add --yes\n"), "{}", ran.err);
+    assert_eq!(shell.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_guard_holds_until_its_digest_is_approved() {
+    let shell = Shell::open(Options::default()).await;
+    shell.simulator.seed_members(10, "AN");
+    let everybody: Vec<String> = shell.simulator.members().into_iter().map(|member| member.email).collect();
+    let leaving: Vec<&str> = everybody.iter().filter(|email| email.starts_with("person")).map(String::as_str).collect();
+    shell.write_organization("  guards:\n    maxRemovals: 2\n");
+    shell.write_invite("gone", "Deactivated", &leaving);
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    assert_eq!(shell.writes(), 0);
+    let digest = ran.out.split("apply --approve ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    // The same in each run, since nobody remembers since when.
+    let again = shell.plan().await;
+    assert!(again.code == 3 && again.out.contains(&digest), "{again:#?}");
+
+    let ran = shell.apply(&["--approve", "0123456789ab"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("--approve 0123456789ab: nothing is held under this digest"), "{}", ran.err);
+    assert_eq!(shell.writes(), 0);
+
+    let ran = shell.apply(&["--approve", &digest]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(leaving.iter().all(|email| shell.simulator.member(email).unwrap().role == "DI"));
+}
+
+#[tokio::test]
+async fn where_invitations_are_hidden_one_goes_and_the_rest_waits_for_a_word() {
+    let switches = Switches { open_invitations_listed: false, ..Switches::default() };
+    let shell = Shell::open(Options { switches, ..Options::default() }).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &refs(&names(4)));
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    assert_eq!(ran.out.matches(": InviteUnconfirmed: ").count(), 3, "{}", ran.out);
+    assert_eq!(shell.simulator.mails().len(), 1);
+
+    let shell =
+        Shell::open(Options { switches: shell.simulator.read(|s| s.switches.clone()), ..Options::default() }).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &refs(&names(4)));
+    let ran = shell.apply(&["--first-invitation"]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(names(4).iter().all(|email| shell.simulator.mails_to(email) == 1), "{:?}", shell.simulator.mails());
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_sends_no_second_mail() {
+    for (fault, waits) in [(FaultKind::CutAfter, false), (FaultKind::CutBefore, true)] {
+        let mut shell = Shell::open(Options::default()).await;
+        shell.more = vec![
+            ("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "500".to_owned()),
+            ("LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", "200".to_owned()),
+        ];
+        shell.write_organization("");
+        shell.write_invite("annotators", "Annotator", &refs(&names(60)));
+        shell.simulator.fault(Fault::on("POST", MAILS, fault).nth(2));
+        let ran = shell.apply(&[]).await;
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        // Where the roster shows whom it reached, nobody waits.
+        assert_eq!(ran.err.contains("the answer to a mail was lost"), waits, "{}", ran.err);
+        assert!(names(60).iter().all(|email| shell.simulator.mails_to(email) == 1));
+        let ran = shell.plan().await;
+        assert_eq!(ran.code, 0, "{ran:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_one_person_is_told_and_the_others_go_on() {
+    let shell = Shell::open(Options::default()).await;
+    for email in names(3) {
+        shell.simulator.add_member(&email, "RE");
+    }
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &refs(&names(3)));
+    let user = shell.simulator.member("person001@example.com").unwrap().user_id;
+    let refused = Fault::on("PATCH", "/api/organizations/*/memberships", FaultKind::Forbidden403).always();
+    shell.simulator.fault(refused.with_body(&format!("{user}")));
+    let ran = shell.apply(&["-o", "json"]).await;
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    let outcome = &ran.json()["organizations"][0];
+    assert_eq!(outcome["done"].as_array().unwrap().len(), 2, "{outcome:#}");
+    assert_eq!(outcome["held"][0]["email"], "person001@example.com");
+    assert_eq!(outcome["held"][0]["reason"], "Forbidden");
+    assert_eq!(outcome["left"], json!([]));
+}
+
+#[tokio::test]
+async fn interrupted_it_ends_what_is_in_flight_and_says_what_is_left() {
+    let shell = Shell::open(Options { latency: Duration::from_millis(40), ..Options::default() }).await;
+    for email in names(120) {
+        shell.simulator.add_member(&email, "AN");
+    }
+    shell.write_organization("");
+    shell.write_invite("reviewers", "Reviewer", &refs(&names(120)));
+    let child = shell.command(&["apply", ".", "--yes"]).spawn().unwrap();
+    let process = Pid::from_child(&child);
+    eventually("changed roles", Duration::from_secs(60), async || Ok((shell.writes() >= 8).then_some(())))
+        .await
+        .unwrap();
+    kill_process(process, Signal::INT).unwrap();
+    let ran = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let ran = ended(ran);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.err.contains("stopping: what is in flight ends"), "{}", ran.err);
+    let changed = || names(120).iter().filter(|email| shell.simulator.member(email).unwrap().role == "RE").count();
+    let (done, writes) = (changed(), shell.writes());
+    assert!(done < 120 && done == writes, "{done} of {writes}");
+    let told = format!("  stopped: run it again to do the rest\nDone: {done}, held: 0, not done: {}.\n", 120 - done);
+    assert!(ran.out.ends_with(&told), "{}", ran.out);
+    assert_eq!(ran.out.matches("  ? not done: ").count(), 120 - done);
+
+    assert_eq!(shell.apply(&[]).await.code, 0);
+    assert_eq!((changed(), shell.writes()), (120, 120));
+}
+
+#[tokio::test]
+async fn a_server_that_dies_halfway_is_told_and_the_next_run_goes_on() {
+    let shell = Shell::open(Options::default()).await;
+    for email in names(20) {
+        shell.simulator.add_member(&email, "AN");
+    }
+    shell.write_organization("");
+    shell.write_invite("reviewers", "Reviewer", &refs(&names(20)));
+    shell.simulator.fault(
+        Fault::on("PATCH", "/api/organizations/*/memberships", FaultKind::Status5xxHtml { status: 502 })
+            .nth(9)
+            .always(),
+    );
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.out.contains("ServerError: ") || ran.out.contains("Failed: "), "{}", ran.out);
+    shell.simulator.clear_faults();
+    assert_eq!(shell.apply(&[]).await.code, 0);
+    assert!(names(20).iter().all(|email| shell.simulator.member(email).unwrap().role == "RE"));
+}
+
+#[tokio::test]
+async fn suspend_and_observe_bind_it_too() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_invite("annotators", "Annotator", &["ann@example.com"]);
+    for spec in ["  suspend: true\n", "  mode: Observe\n"] {
+        shell.write_organization(spec);
+        let ran = shell.apply(&[]).await;
+        assert_eq!(ran.code, 3, "{spec} {ran:#?}");
+    }
+    assert_eq!(shell.writes(), 0);
+}

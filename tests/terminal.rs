@@ -1,0 +1,105 @@
+//! What a person sees at a terminal: the question, colour, progress; and what a pipe or `NO_COLOR` takes away.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+mod stage_shell;
+
+use label_studio_simulator::Options;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use stage_shell::{Ran, Shell};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Runs the command on a terminal of its own: types `answer` once `question` is there, and reads until it ends.
+fn on_a_terminal(mut command: Command, question: &str, answer: &str) -> Ran {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let side = || Stdio::from(terminal.try_clone().unwrap());
+    command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm-256color").env_remove("CLICOLOR");
+    let mut child = command.spawn().unwrap();
+    // Else nobody would ever see its end.
+    drop((command, terminal));
+    let mut person = File::from(person);
+    let mut seen = Vec::new();
+    let mut asked = question.is_empty();
+    let mut piece = [0; 4096];
+    // With the last who writes there, a terminal ends with an error.
+    while let Ok(read @ 1..) = person.read(&mut piece) {
+        seen.extend_from_slice(&piece[..read]);
+        if !asked && String::from_utf8_lossy(&seen).contains(question) {
+            asked = true;
+            person.write_all(answer.as_bytes()).unwrap();
+        }
+    }
+    let code = child.wait().unwrap().code().unwrap();
+    Ran { code, out: String::from_utf8_lossy(&seen).replace("\r\n", "\n"), err: String::new() }
+}
+
+async fn run(shell: &Shell, arguments: &[&str], environment: &[(&str, &str)], answer: &'static str) -> Ran {
+    let mut command = shell.command(arguments);
+    command.envs(environment.iter().copied());
+    let question = if answer.is_empty() { "" } else { "? [y/N] " };
+    tokio::task::spawn_blocking(move || on_a_terminal(command, question, answer)).await.unwrap()
+}
+
+async fn shell(people: usize, latency: Duration) -> Shell {
+    let shell = Shell::open(Options { latency, ..Options::default() }).await;
+    let names: Vec<String> = (0..people).map(|number| format!("person{number}@example.com")).collect();
+    for email in &names {
+        shell.simulator.add_member(email, "AN");
+    }
+    shell.write_organization("");
+    shell.write_invite("reviewers", "Reviewer", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    shell
+}
+
+#[tokio::test]
+async fn the_question_is_answered_with_yes_and_with_nothing_else() {
+    let shell = shell(2, Duration::ZERO).await;
+    for no in ["n\n", "\n", "yess\n", "\u{4}"] {
+        let ran = run(&shell, &["apply", "."], &[], no).await;
+        assert_eq!(ran.code, 1, "{no:?} {ran:#?}");
+        assert!(ran.out.contains("Make these 2 changes? [y/N] "), "{ran:#?}");
+        assert!(ran.out.ends_with("error: nothing was changed\n"), "{ran:#?}");
+    }
+    assert_eq!(shell.writes(), 0);
+    let ran = run(&shell, &["apply", "."], &[], "Y\n").await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(shell.writes(), 2);
+    // Where nothing is to be done nobody is asked.
+    let ran = run(&shell, &["apply", "."], &[], "").await;
+    assert!(ran.code == 0 && !ran.out.contains("[y/N]"), "{ran:#?}");
+}
+
+#[tokio::test]
+async fn signs_are_in_colour_on_a_terminal_alone_and_never_with_no_color() {
+    let shell = shell(1, Duration::ZERO).await;
+    let ran = run(&shell, &["plan", "."], &[], "").await;
+    assert!(ran.code == 2 && ran.out.contains("\u{1b}[36m~\u{1b}[0m person0@example.com: "), "{ran:#?}");
+    let ran = run(&shell, &["plan", "."], &[("NO_COLOR", "1")], "").await;
+    assert!(ran.code == 2 && ran.out.contains("  ~ person0@example.com: "), "{ran:#?}");
+    assert!(!ran.out.contains('\u{1b}'), "{ran:#?}");
+    let ran = shell.plan().await;
+    assert!(ran.code == 2 && !ran.out.contains('\u{1b}'), "{ran:#?}");
+}
+
+#[tokio::test]
+async fn progress_counts_and_says_how_long_and_is_gone_at_the_end() {
+    let shell = shell(60, Duration::from_millis(30)).await;
+    let ran = run(&shell, &["apply", ".", "--yes"], &[("NO_COLOR", "1")], "").await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.out.contains("] 0 of 60 about "), "{ran:#?}");
+    let counts = (1..60).filter(|done| ran.out.contains(&format!("] {done} of 60 about "))).count();
+    assert!(counts > 0, "{ran:#?}");
+    assert!(ran.out.contains(" left"), "{ran:#?}");
+    assert!(ran.out.ends_with("\nDone: 60, held: 0, not done: 0.\n"), "{ran:#?}");
+    // Into a pipe nothing of it goes.
+    let shell = self::shell(3, Duration::ZERO).await;
+    let ran = shell.apply(&[]).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:#?}");
+}
