@@ -55,7 +55,7 @@ impl Shell {
         let program = env!("CARGO_BIN_EXE_label-studio-operator");
         std::fs::create_dir(folder.file(".bin")).unwrap();
         std::os::unix::fs::symlink(program, folder.file(".bin/label-studio-operator")).unwrap();
-        let options = Options { legacy_token: Some(TOKEN.to_owned()), ..Options::enterprise() };
+        let options = Options { legacy_token: Some(TOKEN.to_owned()), seat_limit: Some(50), ..Options::enterprise() };
         let server = Simulator::start(options).await.unwrap();
         for (email, role) in [("ann@example.com", "AN"), ("bob@example.com", "RE"), ("carol@example.com", "MA")] {
             server.add_member(email, role);
@@ -116,7 +116,9 @@ async fn every_command_of_the_page_prints_what_stands_there() {
             continue;
         }
         let mut shell = Shell::new().await;
-        part.iter().for_each(|shown| shell.play(shown));
+        for shown in &part {
+            shell.play(shown);
+        }
         ran += shell.ran;
     }
     assert!(ran >= 2, "{ran} commands");

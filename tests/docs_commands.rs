@@ -26,11 +26,12 @@ enum How {
 }
 
 /// The beginning of a command, and how it is played. The longest that fits counts.
-const ROWS: [(&str, How); 44] = [
+const ROWS: [(&str, How); 46] = [
     ("cargo run ", How::Unplayed("it builds; the simulator and the operator are played by every other test")),
     ("cat ", How::Unplayed(COMMAND_LINE)),
     ("curl ", How::Unplayed("the simulator listens elsewhere here")),
     ("echo ", How::Unplayed(COMMAND_LINE)),
+    ("export ", How::Unplayed(COMMAND_LINE)),
     ("grep ", How::Runs),
     ("helm --namespace label-studio test ", How::Unplayed("it takes a node: tests/real_node.rs runs it")),
     ("helm install label-studio-operator ", How::First),
@@ -66,6 +67,7 @@ const ROWS: [(&str, How); 44] = [
     ("kubectl replace --subresource=status --filename=restored.yaml", How::Runs),
     ("label-studio-operator apply ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator detach", How::Last),
+    ("label-studio-operator doctor ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator export ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator plan ", How::Unplayed(COMMAND_LINE)),
     ("label-studio-operator validate ", How::Unplayed(COMMAND_LINE)),

@@ -10,7 +10,7 @@ use crate::label_studio::{
     Class, Client, Connection, Edition, Error, Roster, Timeouts, Token, Traffic, Version, Visitor,
 };
 use crate::resources::OrganizationSpec;
-use crate::standalone::{Means, Unconnected};
+use crate::standalone::Means;
 use jiff::Timestamp;
 
 /// What a manifest says of the server, if there is one.
@@ -50,7 +50,7 @@ pub async fn examine(means: Means, declared: Declared) -> Vec<Finding> {
             Client::with_budget(connection, budget).map(Asker::Somebody)
         }
         Err(missing) => Visitor::new(base_url, ca_bundle.as_deref(), timeouts, traffic)
-            .map(|visitor| Asker::Anybody(visitor, missing)),
+            .map(|visitor| Asker::Anybody(Box::new(visitor), missing.to_string())),
     };
     let asker = match asker {
         Ok(asker) => asker,
@@ -72,8 +72,8 @@ pub async fn examine(means: Means, declared: Declared) -> Vec<Finding> {
             client.visitor()
         }
         Asker::Anybody(visitor, missing) => {
-            found.push(Finding::failed(Check::Token, missing.to_string()));
-            visitor
+            found.push(Finding::failed(Check::Token, missing));
+            *visitor
         }
     };
     found.push(sign_up(&visitor.sign_up_state().await, declared.requires_invite, &names));
@@ -83,7 +83,7 @@ pub async fn examine(means: Means, declared: Declared) -> Vec<Finding> {
 enum Asker {
     Somebody(Client),
     /// Without a token, and why.
-    Anybody(Visitor, Unconnected),
+    Anybody(Box<Visitor>, String),
 }
 
 impl Asker {

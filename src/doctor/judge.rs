@@ -223,3 +223,61 @@ pub fn refused(check: Check, error: &Error, names: &Names) -> Finding {
     };
     Finding { remedy, ..Finding::failed(check, error.to_string()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+
+    fn names() -> Names {
+        let spec = serde_json::json!({
+            "url": "https://example.com", "credentials": {"secretRef": {"name": "label-studio"}}
+        });
+        Names::of(&serde_json::from_value(spec).unwrap())
+    }
+
+    fn roster(ids: &[i64], count: usize) -> Roster {
+        let member = |id: &i64| crate::label_studio::Member {
+            user_id: *id,
+            email: format!("person{id}@example.com"),
+            role: Some(Role::Annotator),
+            invitation: InvitationState::None,
+            invited_at: None,
+            expired_at: None,
+            last_activity: None,
+            is_service: false,
+            role_source: None,
+        };
+        Roster { members: ids.iter().map(member).collect(), listed: ids.len(), count, ended: true }
+    }
+
+    #[test]
+    fn an_edition_that_nobody_names_fails_only_where_a_token_could_have_asked_for_it() {
+        let answer = Ok(Version { edition: None, release: Some("2.0".to_owned()) });
+        assert_eq!(version(&answer, true, &names()).level, Level::Failed);
+        assert_eq!(version(&answer, false, &names()).level, Level::Warning);
+    }
+
+    #[test]
+    fn a_list_that_never_fits_is_no_failure_and_one_that_changes_is() {
+        let told = |first: Roster, last: Roster| members(&Ok((Some(first), last)), &names());
+        let hidden = told(roster(&[1, 2], 3), roster(&[1, 2], 3));
+        assert_eq!(hidden.level, Level::Warning);
+        assert!(hidden.message.starts_with("2 are listed, and the server counts 3:"), "{hidden:?}");
+        assert_eq!(told(roster(&[1, 2], 3), roster(&[1, 3], 3)).level, Level::Failed);
+        assert_eq!(told(roster(&[1, 2], 3), roster(&[1, 2, 3], 3)).level, Level::Ok);
+        assert_eq!(members(&Ok((None, roster(&[1, 2], 2))), &names()).level, Level::Ok);
+    }
+
+    #[test]
+    fn sign_up_that_is_not_known_to_be_closed_fails_only_where_it_has_to_be() {
+        let lost = || Err(Error::NotLabelStudio { path: "/".to_owned(), status: 200, content_type: "html".to_owned() });
+        for answer in [Ok(SignUp::Unclear), lost()] {
+            assert_eq!(sign_up(&answer, true, &names()).level, Level::Failed);
+            assert_eq!(sign_up(&answer, false, &names()).level, Level::Warning);
+        }
+        assert_eq!(sign_up(&Ok(SignUp::Open), true, &names()).level, Level::Failed);
+        assert_eq!(sign_up(&Ok(SignUp::Open), false, &names()).level, Level::Ok);
+        assert_eq!(sign_up(&Ok(SignUp::Closed), true, &names()).level, Level::Ok);
+    }
+}

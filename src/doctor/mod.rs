@@ -48,8 +48,8 @@ pub enum Check {
     Members,
     Invitations,
     Mail,
-    Roles,
     Seats,
+    Roles,
     Workspaces,
     SignUp,
 }

@@ -48,7 +48,7 @@ impl Client {
         };
         let answer = answer.map_err(missing)?;
         let status = answer.status;
-        let (said, release) = read(answer.json()?, status)?;
+        let (said, release) = read(&answer.json()?, status)?;
         let edition = match said {
             Said::Edition(edition) => edition,
             Said::Nothing => self.probe_edition().await?,
@@ -76,7 +76,7 @@ impl Visitor {
     pub async fn version(&self) -> Result<Version, Error> {
         let (wire, status) = self.tells(VERSION).await.map_err(missing)?;
         let wire: Wire = serde_json::from_value(wire).map_err(|_| of_something_else(status))?;
-        let (said, release) = read(wire, status)?;
+        let (said, release) = read(&wire, status)?;
         let edition = match said {
             Said::Edition(edition) => edition,
             Said::Nothing => None,
@@ -92,7 +92,7 @@ enum Said {
     Nothing,
 }
 
-fn read(wire: Wire, status: u16) -> Result<(Said, Option<String>), Error> {
+fn read(wire: &Wire, status: u16) -> Result<(Said, Option<String>), Error> {
     if wire.release.is_none() && wire.edition.is_none() && wire.package.is_none() {
         return Err(of_something_else(status));
     }
