@@ -112,7 +112,7 @@ async fn ten_thousand_members_are_twenty_files_and_nothing_to_do() {
     let shell = Shell::open(Options::default()).await;
     shell.simulator.seed_members(10_000, "AN");
     let url = shell.simulator.url();
-    let ran = shell.run(&["export", "--url", &url, "-o", "people"]).await;
+    let ran = shell.run(&["export", "--url", &url, "-o", "people", "--requests-per-second", "1000"]).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 21, "{}", ran.err);
     assert_eq!(shell.read("people/annotators-20.yaml").matches("    - ").count(), 500);
@@ -173,7 +173,7 @@ async fn without_a_server_or_a_token_it_says_which_is_missing() {
     assert_eq!(shell.run(&["export"]).await.code, 0);
     shell.more = vec![("LABEL_STUDIO_URL", "label-studio".to_owned())];
     let ran = shell.run(&["export"]).await;
-    assert!(ran.err.starts_with("error: --url \"label-studio\": the URL cannot be read"), "{}", ran.err);
+    assert!(ran.err.starts_with("error: LABEL_STUDIO_URL \"label-studio\": the URL cannot be read"), "{}", ran.err);
     shell.token = None;
     let ran = shell.run(&["export", "--url", &shell.simulator.url()]).await;
     assert_eq!(ran.code, 1);

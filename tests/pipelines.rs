@@ -29,7 +29,8 @@ fn github(job: &str) -> Vec<String> {
 
 fn gitlab(job: &str) -> Vec<String> {
     let script = pipeline("gitlab.yaml").get(job).and_then(|job| job.get("script")).unwrap().clone();
-    vec![script.items().iter().map(|line| format!("{}\n", line.text().unwrap())).collect()]
+    let lines: Vec<&str> = script.items().iter().map(|line| line.text().unwrap()).collect();
+    vec![lines.join("\n")]
 }
 
 /// As both do it: the first line that fails ends it.

@@ -9,8 +9,8 @@ use crate::engine::state::State;
 use crate::engine::workspaces::read_all_workspaces;
 use crate::export::{Document, csv, manifests, rows};
 use crate::label_studio::Edition;
-use crate::resources::OrganizationSpec;
-use crate::standalone::connect_to;
+use crate::resources::{OrganizationSpec, RateLimit};
+use crate::standalone::{URL, connect_to};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::json;
@@ -28,20 +28,23 @@ Example:
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Base URL of the server; its token is in `LABEL_STUDIO_API_KEY`.
-    #[arg(long, value_name = "URL", env = "LABEL_STUDIO_URL")]
+    /// Without it: `LABEL_STUDIO_URL`.
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 
     /// A folder to write manifests into; or `state`, `csv` or `json` for standard output. Without it: manifests to standard
     /// output. A folder that is named like this: `./csv`.
     #[arg(short, long, value_name = "DIR|state|csv|json", default_value = "-")]
     output: PathBuf,
+
+    /// How fast to ask, 1 to 1000: the vendor's cloud allows 15 in one second, a server of your own as many as it can answer.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    requests_per_second: i32,
 }
 
-pub fn export(Arguments { url, output }: &Arguments) -> anyhow::Result<Answer> {
-    let url = url.as_deref().filter(|url| !url.is_empty());
-    let url = url.context("no server is named: add --url, or set LABEL_STUDIO_URL")?;
-    let wants_workspaces = output.as_os_str() == "state";
-    let snapshot = runtime::block_on(read(url, wants_workspaces))?;
+pub fn export(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let Arguments { output, .. } = arguments;
+    let snapshot = runtime::block_on(read(arguments))?;
     let now = Timestamp::now();
     match output.to_str() {
         Some("-") => {
@@ -76,8 +79,15 @@ pub fn export(Arguments { url, output }: &Arguments) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-async fn read(url: &str, wants_workspaces: bool) -> anyhow::Result<Snapshot> {
-    let (client, names) = connect_to("--url", url, &environment())?;
+async fn read(Arguments { url, output, requests_per_second }: &Arguments) -> anyhow::Result<Snapshot> {
+    let environment = environment();
+    let (place, url) = match (url, &environment.url) {
+        (Some(url), _) => ("--url", url),
+        (None, Some(url)) => (URL, url),
+        (None, None) => anyhow::bail!("no server is named: add --url, or set {URL}"),
+    };
+    let rate = RateLimit { requests_per_second: *requests_per_second, ..RateLimit::default() };
+    let (client, names) = connect_to(place, url, &environment, rate)?;
     let spec = json!({ "url": url, "credentials": { "secretRef": { "name": "label-studio" } } });
     let spec: OrganizationSpec = serde_json::from_value(spec)?;
     let (mut snapshot, ()) =
@@ -86,7 +96,7 @@ async fn read(url: &str, wants_workspaces: bool) -> anyhow::Result<Snapshot> {
         snapshot.completeness != Completeness::Incomplete,
         "the server's list of members is not complete, so an export would lose people: run this again"
     );
-    if wants_workspaces && snapshot.edition == Edition::Enterprise {
+    if output.as_os_str() == "state" && snapshot.edition == Edition::Enterprise {
         let read = read_all_workspaces(&client, &mut snapshot).await;
         read.map_err(|error| Problem::from_client(&error, &names)).context("workspaces")?;
     }

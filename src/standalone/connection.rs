@@ -71,8 +71,13 @@ pub fn connect(objects: &Objects, group: &Group, environment: &Environment) -> R
 }
 
 /// A client for a server that no file names. `place`: where the URL was given.
-pub fn connect_to(place: &'static str, url: &str, environment: &Environment) -> Result<(Client, Names), Unconnected> {
-    Means::of_server(place, url, environment).client()
+pub fn connect_to(
+    place: &'static str,
+    url: &str,
+    environment: &Environment,
+    rate: RateLimit,
+) -> Result<(Client, Names), Unconnected> {
+    Means { budget: budget(rate, url.to_owned()), ..Means::of_server(place, url, environment) }.client()
 }
 
 const LATER: &str = "run this again later";
