@@ -6,7 +6,16 @@ pub fn scalar(text: &str) -> String {
     let plain = plain.trim_end();
     // A block of several lines does not fit there; JSON's quotes are YAML's, too.
     let fits = !plain.is_empty() && !plain.contains('\n') && !text.chars().any(char::is_control);
-    if fits { plain.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if fits { plain.to_owned() } else { quoted(text) }
+}
+
+/// JSON leaves U+007F to U+009F as they are, and YAML takes one of them for the end of a line.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json.chars().fold(String::new(), |quoted, c| match c {
+        c if c.is_control() => quoted + &format!("\\u{:04x}", u32::from(c)),
+        c => quoted + c.encode_utf8(&mut [0; 4]),
+    })
 }
 
 /// A text for the rest of a comment's line.

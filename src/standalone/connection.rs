@@ -181,7 +181,7 @@ fn may_go_there(objects: &Objects, group: &Group, environment: &Environment) -> 
     match &environment.url {
         Some(named) if is_same_url(named, url) => Ok(()),
         Some(named) => Err(Unconnected::OtherServer {
-            named: named.clone(),
+            named: without_secrets(named),
             url: url.clone(),
             secret: credentials.secret_ref.name.clone(),
         }),
