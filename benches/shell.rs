@@ -89,7 +89,7 @@ fn peak_of(process: u32) -> Option<u64> {
 
 /// The part of `plan` that asks nobody: from what was read to what would be done.
 async fn planning(folder: &RunFolder, token: &str) {
-    let objects = Objects::of(&manifests(&read(&[folder.path().to_owned()]).unwrap()));
+    let objects = Objects::of(&manifests(&read(&[folder.path().to_owned()]).unwrap())).unwrap();
     let environment = Environment { api_key: Some(token.to_owned().into()), url: None };
     let (client, _) = connect(&objects, &objects.groups[0], &environment).unwrap();
     let seen = look(&client, &objects.groups[0], Kept::ForOneRun { first_invitation: false }, &[]).await.unwrap();

@@ -9,7 +9,7 @@ use label_studio_harness::eventually;
 use label_studio_simulator::{Fault, FaultKind, Options, Switches};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use stage_shell::{Shell, ended};
+use stage_shell::{BINARY, Shell, ended};
 use std::time::Duration;
 
 const MAILS: &str = "/api/invite/send-email";
@@ -216,4 +216,122 @@ async fn suspend_and_observe_bind_it_too() {
         assert_eq!(ran.code, 3, "{spec} {ran:#?}");
     }
     assert_eq!(shell.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_title_that_the_server_refuses_is_held_and_no_success() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("  title: Acme Vision\n");
+    shell.simulator.fault(Fault::on("PATCH", "/api/organizations/1", FaultKind::Forbidden403).always());
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    assert!(ran.out.contains("  ! Forbidden: spec.title: "), "{}", ran.out);
+    assert!(ran.out.ends_with("Done: 0, held: 1, not done: 0.\n"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn a_reader_who_has_gone_keeps_nothing_from_being_done() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("  title: Acme Vision\n");
+    let script = format!(
+        "{BINARY} plan . | true; echo ${{PIPESTATUS[0]}}; {BINARY} apply . --yes | true; echo ${{PIPESTATUS[0]}}"
+    );
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &script]).current_dir(shell.folder.path());
+    command.env("LABEL_STUDIO_API_KEY", shell.token.as_ref().unwrap());
+    let ran = ended(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap());
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("2\n0\n", ""));
+    assert_eq!(shell.simulator.title(), "Acme Vision");
+}
+
+#[tokio::test]
+async fn a_mail_of_which_nobody_knows_is_not_called_undone() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &refs(&names(3)));
+    // The first mail goes alone; then its answer is lost, and the token ends before the roster can be read.
+    shell.simulator.fault(Fault::on("POST", MAILS, FaultKind::CutAfter));
+    shell
+        .simulator
+        .fault(Fault::on("GET", "/api/organizations/*/memberships", FaultKind::TokenRevoked).nth(2).always());
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(
+        ran.out.contains("  ? person000@example.com: may have been mailed: look before you run this again\n"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("the server refuses the token in LABEL_STUDIO_API_KEY"), "{}", ran.out);
+    assert!(ran.out.ends_with("Done: 0, held: 0, not done: 2, unknown: 1.\n"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn all_that_follows_from_a_role_is_planned_and_done() {
+    let shell = Shell::open(Options::default()).await;
+    for title in ["Cats", "Dogs"] {
+        shell.simulator.add_workspace(title);
+    }
+    shell.simulator.add_member("ann@example.com", "AN");
+    shell.write_organization("");
+    let invite = |role: &str| {
+        format!(
+            "apiVersion: labelstudio.rs/v1alpha1\nkind: UserInvite\nmetadata: {{name: people}}\nspec: {{organizationRef: {{name: acme}}, role: {role}, workspaces: [Cats, Dogs], emails: [ann@example.com]}}\n"
+        )
+    };
+    shell.write("people.yaml", &invite("Reviewer"));
+    let planned = shell.run(&["plan", ".", "-o", "json"]).await.json()["organizations"][0]["changes"].take();
+    assert_eq!(planned.as_array().unwrap().len(), 3, "{planned:#}");
+    let ran = shell.apply(&["-o", "json"]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(ran.json()["organizations"][0]["done"], planned);
+    // In sync there is JSON as well.
+    assert_eq!(shell.apply(&["-o", "json"]).await.json()["organizations"][0]["done"], json!([]));
+    // One of them fails: it is not called done.
+    shell.write("people.yaml", &invite("Reviewer").replace("ann@", "bea@"));
+    shell.simulator.add_member("bea@example.com", "AN");
+    let fault = Fault::on("POST", "/api/workspaces/2/memberships/", FaultKind::Status5xxHtml { status: 502 }).always();
+    shell.simulator.fault(fault);
+    let ran = shell.apply(&["-o", "json"]).await;
+    let outcome = ran.json()["organizations"][0].take();
+    let (done, rest) = (outcome["done"].as_array().unwrap().len(), [&outcome["held"], &outcome["left"]]);
+    assert_eq!(done, 2, "{outcome:#}");
+    assert!(
+        ran.code != 0 && rest.iter().any(|rest| rest.as_array().is_some_and(|rest| rest.len() == 1)),
+        "{outcome:#}"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_list_of_members_is_no_success() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com"]);
+    shell.simulator.fault(Fault::on("GET", "/api/organizations/*/memberships", FaultKind::EmptyRoster).always());
+    for ran in [shell.plan().await, shell.apply(&[]).await] {
+        assert_eq!(ran.code, 3, "{ran:#?}");
+        assert!(ran.out.contains("! ann@example.com: IncompleteRoster: "), "{}", ran.out);
+    }
+    assert_eq!(shell.writes(), 0);
+}
+
+#[tokio::test]
+async fn what_kubectl_prints_can_be_applied() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write(
+        "people.yaml",
+        "apiVersion: labelstudio.rs/v1alpha1
+kind: UserInvite
+metadata:
+  name: people
+  finalizers: [labelstudio.rs/departures]
+  uid: 259285aa-ba04-4eee-9dbd-d6108b99a76b
+  generation: 3
+spec: {organizationRef: {name: acme}, role: Annotator, emails: [ann@example.com]}
+status: {users: 7}
+",
+    );
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(shell.simulator.mails_to("ann@example.com"), 1);
 }

@@ -138,7 +138,7 @@ async fn both_plan_the_same_and_end_in_the_same_place() {
 
 /// By the library that the command line is made of, in the words of the controller's status.
 async fn steps(shell: &Shell) -> Vec<String> {
-    let objects = Objects::of(&manifests(&read(&[shell.folder.path().to_owned()]).unwrap()));
+    let objects = Objects::of(&manifests(&read(&[shell.folder.path().to_owned()]).unwrap())).unwrap();
     let group = &objects.groups[0];
     let api_key = Some(shell.simulator.legacy_token().into());
     let (client, _) = connect(&objects, group, &Environment { api_key, url: None }).unwrap();

@@ -63,7 +63,7 @@ async fn a_plan_of_it_is_empty_and_applying_it_writes_nothing() {
         let block = organization.split("# Not declared: ").find(|block| block.starts_with(why));
         assert!(block.is_some_and(|block| block.contains(&format!("#   {email}\n"))), "{why}: {email}: {organization}");
     }
-    assert!(organization.contains("\n  title: 'Acme: \"Vision\" #1'\n"), "{organization}");
+    assert!(organization.contains("\n  title: \"Acme: \\\"Vision\\\" #1\"\n"), "{organization}");
     assert!(organization.contains("metadata:\n  name: acme-vision-1\n"), "{organization}");
     let wanted = "apiVersion: labelstudio.rs/v1alpha1
 kind: UserInvite
@@ -100,8 +100,22 @@ spec:
     shell.write("people/managers.yaml", "mine\n");
     let ran = shell.run(&["export", "--url", &url, "-o", "people"]).await;
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("people/managers.yaml: stands there already and says something else"), "{}", ran.err);
+    assert!(
+        ran.err.contains("people/managers.yaml: stands there already, and this export would not write it"),
+        "{}",
+        ran.err
+    );
     assert_eq!(shell.read("people/managers.yaml"), "mine\n");
+    // Nor beside a manifest of an export before, whose people may be gone since.
+    std::fs::remove_file(shell.folder.file("people/managers.yaml")).unwrap();
+    shell.simulator.remove_by_hand("max@example.com").unwrap();
+    assert_eq!(shell.run(&["export", "--url", &url, "-o", "people"]).await.code, 0);
+    shell.write("people/managers.yaml", "kind: UserInvite\n");
+    let ran = shell.run(&["export", "--url", &url, "-o", "people"]).await;
+    assert!(ran.code == 1 && ran.err.contains("this export would not write it"), "{ran:#?}");
+    shell.simulator.add_member("max@example.com", "MA");
+    let ran = shell.run(&["export", "--url", &url, "-o", "yaml"]).await;
+    assert!(ran.code == 1 && ran.err.contains("for a folder of this name write ./yaml"), "{ran:#?}");
     // To standard output all of it at once.
     let ran = shell.run(&["export", "--url", &url]).await;
     assert_eq!(ran.out.matches("---\n").count(), 6, "{}", ran.out);
@@ -173,7 +187,11 @@ async fn without_a_server_or_a_token_it_says_which_is_missing() {
     assert_eq!(shell.run(&["export"]).await.code, 0);
     shell.more = vec![("LABEL_STUDIO_URL", "label-studio".to_owned())];
     let ran = shell.run(&["export"]).await;
-    assert!(ran.err.starts_with("error: LABEL_STUDIO_URL \"label-studio\": the URL cannot be read"), "{}", ran.err);
+    assert!(
+        ran.err.starts_with("error: LABEL_STUDIO_URL \"label-studio\": the URL must begin with http"),
+        "{}",
+        ran.err
+    );
     shell.token = None;
     let ran = shell.run(&["export", "--url", &shell.simulator.url()]).await;
     assert_eq!(ran.code, 1);

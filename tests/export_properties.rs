@@ -66,8 +66,8 @@ proptest! {
         let faults = JUDGE.with(|judge| judge.validate(&found));
         let errors: Vec<_> = faults.iter().filter(|fault| fault.severity == Severity::Error).collect();
         prop_assert!(errors.is_empty(), "{errors:?} {texts:#?}");
-        let objects = Objects::of(&found);
-        let look = look_by_state(read(), &objects.groups[0]);
+        let objects = Objects::of(&found).unwrap();
+        let look = look_by_state(&read(), &objects.groups[0]);
         prop_assert!(look.plan.steps.is_empty(), "{:?} {texts:#?}", look.plan.steps);
         prop_assert!(look.plan.held.is_empty(), "{:?} {texts:#?}", look.plan.held);
         prop_assert!(look.plan.is_done() && look.plan.unseen.is_empty(), "{:?}", look.plan);

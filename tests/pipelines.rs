@@ -98,6 +98,9 @@ async fn what_is_wrong_in_a_pull_request_ends_its_pipeline_and_no_token_leaves()
         let ran = run(&shell, plan.last().unwrap(), &url).await;
         assert_ne!(ran.code, 0, "{ran:#?}");
         assert!(ran.err.contains("it is sent to no other server"), "{ran:#?}");
+        // A variable that nobody has defined is empty.
+        let ran = run(&shell, plan.last().unwrap(), "").await;
+        assert!(ran.code != 0 && ran.err.contains("names the server that the token is for"), "{ran:#?}");
         assert!(other.simulator.journal().is_empty());
     }
 }

@@ -5,7 +5,7 @@
 mod stage_shell;
 
 use base64::Engine as _;
-use label_studio_simulator::Options;
+use label_studio_simulator::{Fault, FaultKind, Options};
 use serde_json::{Value, json};
 use stage_shell::Shell;
 
@@ -199,6 +199,15 @@ async fn by_a_state_the_plan_is_the_same_without_a_server_or_a_token() {
     assert!(ran.json()["organizations"][0]["notes"][0].as_str().unwrap().starts_with("compared with a state of "));
     assert_eq!(plan_of(ran), live);
     assert!(shell.simulator.journal().is_empty());
+    // Workspaces that the token may not see are not taken for missing ones.
+    shell.token = Some(shell.simulator.legacy_token());
+    shell.simulator.fault(Fault::on("GET", "/api/workspaces/", FaultKind::Forbidden403).always());
+    let forbidden = shell.run(&["export", "--url", &url, "-o", "state"]).await;
+    assert_eq!(forbidden.code, 0, "{forbidden:#?}");
+    shell.write("forbidden", &forbidden.out);
+    let ran = shell.run(&["plan", ".", "--state", "forbidden"]).await;
+    assert!(ran.out.contains("! eve@example.com: Forbidden: spec.workspaces cannot be looked up"), "{ran:#?}");
+    shell.simulator.clear_faults();
     // A state of another server, of another form, or none.
     shell.write("other", &state.out.replace(&url, "https://other.example.com"));
     let ran = shell.run(&["plan", ".", "--state", "other"]).await;
@@ -236,4 +245,33 @@ async fn a_suspended_organization_is_not_asked_and_two_for_one_server_are_one_to
     let ran = shell.plan().await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("it is the same organization on the same server as Organization acme"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn people_whose_organization_is_elsewhere_are_not_passed_over_in_silence() {
+    let shell = shell().await;
+    shell.write(
+        "team.yaml",
+        "apiVersion: labelstudio.rs/v1alpha1\nkind: UserInvite\nmetadata: {name: vision, namespace: team}\nspec: {organizationRef: {name: other, namespace: labels}, role: Annotator, emails: [x@example.com]}\n",
+    );
+    let left_out = "UserInvite team/vision is left out: its Organization labels/other is not among the files";
+    let ran = shell.plan().await;
+    assert!(ran.out.contains(&format!("note: {left_out}\n")), "{ran:#?}");
+    assert_eq!(shell.run(&["plan", ".", "-o", "json"]).await.json()["notes"], json!([left_out]));
+}
+
+#[tokio::test]
+async fn a_comment_fits_however_many_there_are() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    for name in ["one", "two"] {
+        let emails: Vec<String> = (0..500)
+            .map(|number| format!("somebody-with-a-long-name-{name}-{number}@annotation.example.com"))
+            .collect();
+        shell.write_invite(name, "Annotator", &emails.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let ran = shell.run(&["plan", ".", "-o", "markdown"]).await;
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.out.len() < 65_536, "{}", ran.out.len());
+    assert!(ran.out.contains(" more: `plan` without `-o markdown` lists all of them."), "{}", ran.out);
 }

@@ -310,14 +310,14 @@ fn ten_megabytes_from_standard_input_are_read_and_no_password_in_a_url_is_shown(
 }
 
 #[test]
-fn a_broken_pipe_is_no_error() {
+fn a_reader_who_has_gone_does_not_make_it_valid() {
     let text: String =
         (0..2000).map(|n| people(&format!("p{n}"), "Anotator", &["ann@example.com"]) + "---\n").collect();
     let folder = folder(&[("a.yaml", &text)]);
     let piped = format!("set -o pipefail; {BINARY} validate a.yaml | head -n 1");
     let run = Command::new("bash").args(["-c", &piped]).current_dir(folder.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&run.stderr), "");
-    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
 }
 
 #[test]
@@ -325,7 +325,8 @@ fn every_example_is_valid() {
     let folder = folder(&[]);
     for example in std::fs::read_dir(checkout().join("examples")).unwrap() {
         let path = example.unwrap().path();
-        if !path.is_dir() || path.ends_with("helm") {
+        // Charts and pipelines.
+        if !path.is_dir() || path.ends_with("helm") || path.ends_with("ci") {
             continue;
         }
         let run = validate(&folder, &[path.to_str().unwrap()]);

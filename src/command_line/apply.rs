@@ -1,18 +1,20 @@
 //! `apply`: plan, question, and the rounds of the controller over the files, with a memory that ends with the run.
 
 use super::declared::{declared, environment};
-use super::plan::{Seen, see};
+use super::print::print;
 use super::progress::Progress;
+use super::seen::{Live, Seen, report, see};
 use super::{Answer, colour, runtime};
 use crate::engine::approval::is_used;
 use crate::engine::ledger::Kept;
 use crate::engine::mark::MailPatience;
-use crate::engine::problem::{Names, Problem};
-use crate::report::{OrganizationReport, OutcomeReport, Report, outcome_text, plan_text};
+use crate::engine::observe::Unobserved;
+use crate::engine::problem::Problem;
+use crate::report::{OutcomeReport, Report, outcome_text, plan_text};
 use crate::resources::Mode;
-use crate::standalone::{CarriedOut, Ending, carry_out};
+use crate::standalone::{self, CarriedOut, Ending, carry_out};
 use anyhow::Context as _;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,34 +65,45 @@ enum Format {
     Json,
 }
 
+/// What was agreed to is looked at anew if it is older than this.
+const AGREED: Duration = Duration::from_secs(5);
+
 pub fn apply(arguments: &Arguments) -> anyhow::Result<Answer> {
     let objects = declared(&arguments.paths)?;
+    let environment = environment();
     let kept = Kept::ForOneRun { first_invitation: arguments.first_invitation };
     runtime::block_on(async {
-        let seen = see(&objects, &environment(), kept, &arguments.approve).await?;
+        let seen = see(&objects, &environment, kept, &arguments.approve).await?;
         approvals_name_something(&arguments.approve, &seen)?;
-        let report = Report::new(seen.iter().map(|seen| seen.report.clone()).collect());
-        if arguments.output == Format::Text {
-            write!(anstream::stdout().lock(), "{}", plan_text(&report, colour::paint))?;
-        }
+        let reports = seen.iter().map(|seen| seen.report.clone()).collect();
+        let report = Report::new(reports, objects.homeless.clone());
+        let plan = plan_text(&report, colour::paint);
         let to_do: usize = seen.iter().filter(|seen| may_write(seen)).map(|seen| seen.report.changes.len()).sum();
-        if to_do == 0 {
-            return Ok(if report.changes() > 0 || report.is_held() { Answer::Code(3) } else { Answer::Yes });
+        match arguments.output {
+            Format::Text => print(&plan)?,
+            // Nobody agrees to what was not shown.
+            Format::Json if to_do > 0 && !arguments.yes => anstream::eprint!("{plan}"),
+            Format::Json => {}
         }
-        if !arguments.yes && !agreed(to_do, &arguments.paths)? {
+        if to_do > 0 && !arguments.yes && !agreed(to_do, &arguments.paths)? {
             anyhow::bail!("nothing was changed");
         }
         let stop = stopped_by_signal()?;
-        let patience = MailPatience {
-            timeout: Duration::from_millis(arguments.mail_timeout_ms),
-            settle: Duration::from_millis(arguments.mail_settle_ms),
-        };
         let mut outcomes = Vec::new();
         for seen in seen {
             // Boxed, since it is large.
-            outcomes.push(Box::pin(apply_one(seen, patience, &stop)).await);
+            outcomes.push(Box::pin(apply_one(seen, arguments, kept, &stop)).await?);
         }
-        tell(&outcomes, arguments.output)
+        if to_do > 0 || arguments.output == Format::Json {
+            tell(&outcomes, arguments.output)?;
+        }
+        let failed = outcomes.iter().any(|outcome| outcome.error.is_some());
+        let held = outcomes.iter().any(OutcomeReport::is_held);
+        Ok(match (failed, held) {
+            (true, _) => Answer::Code(1),
+            (false, true) => Answer::Code(3),
+            (false, false) => Answer::Yes,
+        })
     })
 }
 
@@ -101,9 +114,9 @@ fn may_write(seen: &Seen) -> bool {
 /// A digest that approves nothing should not be taken for one that does.
 fn approvals_name_something(approve: &[String], seen: &[Seen]) -> anyhow::Result<()> {
     for digest in approve {
-        let used = seen.iter().filter_map(|seen| seen.live.as_ref()).any(|(_, look)| is_used(&look.ledger, digest));
+        let mut live = seen.iter().filter_map(|seen| seen.live.as_ref());
         anyhow::ensure!(
-            used,
+            live.any(|live| is_used(&live.look.ledger, digest)),
             "--approve {digest}: nothing is held under this digest: look at what `plan` prints now, and approve that"
         );
     }
@@ -131,26 +144,53 @@ fn stopped_by_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        anstream::eprintln!("\nstopping: what is in flight ends, nothing new starts; once more stops at once");
         tell.send_replace(true);
+        anstream::eprintln!("\nstopping: what is in flight ends, nothing new starts; once more stops at once");
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         std::process::exit(1);
     });
     Ok(stop)
 }
 
-async fn apply_one(seen: Seen<'_>, patience: MailPatience, stop: &watch::Receiver<bool>) -> OutcomeReport {
+async fn apply_one(
+    seen: Seen<'_>,
+    arguments: &Arguments,
+    kept: Kept,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<OutcomeReport> {
     let organization = &seen.group.organization;
     let idle = !may_write(&seen) || seen.report.changes.is_empty();
-    let Seen { live, report, .. } = seen;
-    let Some((client, look)) = live.filter(|_| !idle) else { return OutcomeReport::untouched(&report) };
-    let requests = look.plan.steps.len();
+    let Seen { live, report: agreed, group } = seen;
+    let Some(Live { client, names, mut look }) = live.filter(|_| !idle) else {
+        return Ok(OutcomeReport::untouched(&agreed));
+    };
+    let problem = |error: &Unobserved| Problem::from_unobserved(error, &names);
+    if look.snapshot.begun.elapsed() > AGREED {
+        // Somebody may have been mailed since: nobody is mailed by what stood before.
+        let anew = standalone::look(&client, group, kept, &arguments.approve).await;
+        look = anew.map_err(|error| problem(&error)).with_context(|| format!("Organization {}", agreed.name))?;
+    }
+    let planned = report(group, &look);
+    anyhow::ensure!(
+        arguments.yes || planned.changes == agreed.changes,
+        "Organization {}: what would be done is not what it was when you were asked, so nothing of it is done: run this again",
+        agreed.name
+    );
     let rate = organization.spec.rate_limit.requests_per_second;
-    let mut progress = Progress::new(&report.name, report.changes.len(), requests, rate);
-    let carried_out = Box::pin(carry_out(&client, look, patience, &mut progress, stop.clone())).await;
+    let mut progress = Progress::new(&planned.name, planned.changes.len(), look.plan.steps.len(), rate);
+    let mail = MailPatience {
+        timeout: Duration::from_millis(arguments.mail_timeout_ms),
+        settle: Duration::from_millis(arguments.mail_settle_ms),
+    };
+    let CarriedOut { left, unknown, hides, deeds, ending } =
+        Box::pin(carry_out(&client, look, mail, &mut progress, stop.clone())).await;
     progress.end();
-    let CarriedOut { desired, snapshot, plan, stands, deeds, ending } = carried_out;
-    let names = Names { later: "run this again later", ..Names::of(&organization.spec) };
+    if hides && !arguments.first_invitation {
+        anstream::eprintln!(
+            "warning: Organization {}: the server lists no open invitations, so the next run cannot know whom this one has mailed: take them out first, and do not run this unattended",
+            planned.name
+        );
+    }
     let error = match ending {
         Ending::Settled => None,
         Ending::Stopped => Some("stopped: run it again to do the rest".to_owned()),
@@ -159,30 +199,15 @@ async fn apply_one(seen: Seen<'_>, patience: MailPatience, stop: &watch::Receive
                 .to_owned(),
         ),
         Ending::Failed(error) => Some(Problem::from_client(&error, &names).to_string()),
-        Ending::Unobserved(error) => Some(Problem::from_unobserved(&error, &names).to_string()),
+        Ending::Unobserved(error) => Some(problem(&error).to_string()),
     };
-    let after = OrganizationReport::new(report.name.clone(), organization, &desired, &snapshot, &plan, &stands);
-    OutcomeReport::new(&report, after, &desired, &deeds, error)
+    Ok(OutcomeReport::new(&planned, report(group, &left), &left.desired, &deeds, unknown, error))
 }
 
-fn tell(outcomes: &[OutcomeReport], output: Format) -> anyhow::Result<Answer> {
-    let mut out = anstream::stdout().lock();
-    match output {
-        Format::Text => {
-            for outcome in outcomes {
-                write!(out, "\n{}", outcome_text(outcome, colour::paint))?;
-            }
-        }
-        Format::Json => {
-            let told = serde_json::json!({ "version": 1, "organizations": outcomes });
-            writeln!(out, "{told:#}")?;
-        }
-    }
-    let failed = outcomes.iter().any(|outcome| outcome.error.is_some());
-    let held = outcomes.iter().any(OutcomeReport::is_held);
-    Ok(match (failed, held) {
-        (true, _) => Answer::Code(1),
-        (false, true) => Answer::Code(3),
-        (false, false) => Answer::Yes,
-    })
+fn tell(outcomes: &[OutcomeReport], output: Format) -> anyhow::Result<()> {
+    let text: Vec<String> = match output {
+        Format::Text => outcomes.iter().map(|outcome| format!("\n{}", outcome_text(outcome, colour::paint))).collect(),
+        Format::Json => vec![format!("{:#}\n", serde_json::json!({ "version": 1, "organizations": outcomes }))],
+    };
+    print(&text.concat())
 }

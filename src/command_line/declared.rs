@@ -1,7 +1,7 @@
 //! What the files of a command declare, once they are found valid, and what the environment says. Asks no server.
 
 use crate::manifest::{Severity, manifests, read};
-use crate::standalone::{Environment, Group, Objects};
+use crate::standalone::{API_KEY, Environment, Objects, URL};
 use crate::validation::Judge;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub fn declared(paths: &[PathBuf]) -> anyhow::Result<Objects> {
         anstream::eprintln!("{fault}");
     }
     anyhow::ensure!(errors == 0, "the files are not valid ({errors} of the lines above): correct them first");
-    let objects = Objects::of(&found);
+    let objects = Objects::of(&found)?;
     anyhow::ensure!(
         !objects.groups.is_empty(),
         "there is no Organization in what was read: name the files that have one, beside those with its people"
@@ -31,13 +31,12 @@ fn is_about_a_secret(field: Option<&str>) -> bool {
 }
 
 pub fn environment() -> Environment {
-    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Environment { api_key: said("LABEL_STUDIO_API_KEY").map(SecretString::from), url: said("LABEL_STUDIO_URL") }
+    let api_key = std::env::var(API_KEY).ok().filter(|key| !key.is_empty());
+    Environment { api_key: api_key.map(SecretString::from), url: std::env::var(URL).ok() }
 }
 
 /// Whoever is on the way to a server by plain http can read the token.
-pub fn warn_of_plain_http(group: &Group) {
-    let url = &group.organization.spec.url;
+pub fn warn_of_plain_http(url: &str) {
     if crate::label_studio::BaseUrl::parse(url).is_ok_and(|url| url.exposes_token()) {
         anstream::eprintln!("warning: {url} is plain http: anybody on the way can read the token; use https");
     }

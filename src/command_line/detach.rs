@@ -27,7 +27,7 @@ pub fn detach(Arguments { namespace, lease_namespace }: Arguments) -> anyhow::Re
     let scope = Scope { namespaces: namespace, lease_namespace };
     let detached = runtime::block_on(async {
         let kube = kube::Client::try_from(runtime::config().await?)?;
-        Ok(controller::detach(&kube, &scope, |waits| eprintln!("{waits}")).await?)
+        Ok(controller::detach(&kube, &scope, |waits| anstream::eprintln!("{waits}")).await?)
     })?;
     print(&detached)?;
     let Detached { left, .. } = &detached;

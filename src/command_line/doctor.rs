@@ -1,12 +1,14 @@
 //! `doctor`: why it does not work, and what to do. Writes nothing.
 
 use super::declared::{declared, environment};
+use super::print::print;
 use super::{Answer, colour, runtime};
 use crate::doctor::{Declared, Finding, Level, examine};
 use crate::resources::Organization;
-use crate::standalone::{Environment, Means, URL, without_secrets};
+use crate::standalone::{Environment, Means, without_secrets};
+use anyhow::Context as _;
 use serde_json::json;
-use std::io::Write;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "Exit codes:
@@ -55,22 +57,18 @@ struct Examined {
 pub fn doctor(Arguments { paths, url, output }: &Arguments) -> anyhow::Result<Answer> {
     let environment = environment();
     let all = if paths.is_empty() {
-        let (place, url) = match (url, &environment.url) {
-            (Some(url), _) => ("--url", url),
-            (None, Some(url)) => (URL, url),
-            (None, None) => anyhow::bail!("nothing to look at: name the files of an Organization, or add --url"),
-        };
+        let server = environment.server(url.as_ref());
+        let (place, url) = server.context("nothing to look at: name the files of an Organization, or add --url")?;
         let means = Means::of_server(place, url, &environment);
         let findings = runtime::block_on(async { Ok(examine(means, Declared::default()).await) })?;
         vec![Examined { organization: None, url: without_secrets(url), findings: Some(findings) }]
     } else {
         by_files(paths, &environment)?
     };
-    let mut out = anstream::stdout().lock();
-    match output {
-        Format::Text => print(&mut out, &all)?,
-        Format::Json => writeln!(out, "{:#}", told(&all))?,
-    }
+    print(&match output {
+        Format::Text => text(&all),
+        Format::Json => format!("{:#}\n", told(&all)),
+    })?;
     Ok(if count(&all, Level::Failed) == 0 { Answer::Yes } else { Answer::Code(1) })
 }
 
@@ -92,22 +90,23 @@ fn by_files(paths: &[PathBuf], environment: &Environment) -> anyhow::Result<Vec<
 }
 
 /// Marks are words, so that it reads without colour too.
-fn print(out: &mut impl Write, all: &[Examined]) -> std::io::Result<()> {
+fn text(all: &[Examined]) -> String {
+    let mut text = String::new();
     for Examined { organization, url, findings } in all {
         let name = organization.as_ref().map(|name| format!("Organization {name}: ")).unwrap_or_default();
-        writeln!(out, "{name}{url}")?;
+        let _ = writeln!(text, "{name}{url}");
         let Some(findings) = findings else {
-            writeln!(out, "  suspended (spec.suspend): nothing is asked\n")?;
+            let _ = writeln!(text, "  suspended (spec.suspend): nothing is asked\n");
             continue;
         };
         for Finding { check, level, message, remedy } in findings {
             let (mark, sign) = mark(*level);
-            writeln!(out, "  {} {check:<12}  {message}", colour::paint_word(sign, &format!("{mark:<7}")))?;
+            let _ = writeln!(text, "  {} {check:<12}  {message}", colour::paint_word(sign, &format!("{mark:<7}")));
             if let Some(remedy) = remedy {
-                writeln!(out, "{:24}do: {remedy}", "")?;
+                let _ = writeln!(text, "{:24}do: {remedy}", "");
             }
         }
-        writeln!(out)?;
+        text.push('\n');
     }
     let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let summary = match (count(all, Level::Failed), count(all, Level::Warning), count(all, Level::Ok)) {
@@ -117,7 +116,8 @@ fn print(out: &mut impl Write, all: &[Examined]) -> std::io::Result<()> {
         (failed, 0, _) => format!("{failed} failed"),
         (failed, warnings, _) => format!("{failed} failed, {}", number(warnings, "warning")),
     };
-    writeln!(out, "{summary}")
+    let _ = writeln!(text, "{summary}");
+    text
 }
 
 fn mark(level: Level) -> (&'static str, char) {

@@ -1,6 +1,7 @@
 //! `export`: what a server holds, as manifests, as a list of people, or as a state for `plan --state`.
 
-use super::declared::environment;
+use super::declared::{environment, warn_of_plain_http};
+use super::print::print;
 use super::{Answer, runtime};
 use crate::engine::observe::observe;
 use crate::engine::problem::Problem;
@@ -14,7 +15,6 @@ use crate::standalone::{URL, connect_to};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::json;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "Exit codes:
@@ -46,46 +46,49 @@ pub fn export(arguments: &Arguments) -> anyhow::Result<Answer> {
     let Arguments { output, .. } = arguments;
     let snapshot = runtime::block_on(read(arguments))?;
     let now = Timestamp::now();
-    match output.to_str() {
+    let out = match output.to_str() {
         Some("-") => {
-            let mut out = std::io::stdout().lock();
-            for Document { text, .. } in manifests(&snapshot) {
-                write!(out, "---\n{text}")?;
-            }
+            manifests(&snapshot).into_iter().flat_map(|document| ["---\n".to_owned(), document.text]).collect()
         }
         Some("state") => {
-            eprintln!("this names every member of the organization: personal data, to be kept as such");
-            let state = serde_json::to_string_pretty(&State::of(&snapshot, now))?;
-            writeln!(std::io::stdout().lock(), "{state}")?;
+            anstream::eprintln!("this names every member of the organization: personal data, to be kept as such");
+            serde_json::to_string_pretty(&State::of(&snapshot, now))? + "\n"
         }
-        Some("csv") => std::io::stdout().lock().write_all(&csv(&rows(&snapshot))?)?,
-        Some("json") => {
-            let Snapshot { target, title, release, .. } = &snapshot;
-            let told = json!({
-                "version": 1,
-                "takenAt": crate::resources::seconds(now),
-                "url": target.url,
-                "organizationId": target.organization_id,
-                "title": title,
-                "edition": target.edition,
-                "release": release,
-                "seats": snapshot.seats,
-                "members": rows(&snapshot),
-            });
-            writeln!(std::io::stdout().lock(), "{told:#}")?;
+        Some("csv") => csv(&rows(&snapshot))?,
+        Some("json") => format!("{:#}\n", review(&snapshot, now)),
+        // A slip, more likely than a folder.
+        Some(word @ ("yaml" | "yml" | "text" | "markdown" | "manifests")) => {
+            anyhow::bail!("-o {word}: is neither state, csv nor json; for a folder of this name write ./{word}")
         }
-        _ => write_files(output, &manifests(&snapshot))?,
-    }
+        _ => {
+            write_files(output, &manifests(&snapshot))?;
+            String::new()
+        }
+    };
+    print(&out)?;
     Ok(Answer::Yes)
+}
+
+fn review(snapshot: &Snapshot, now: Timestamp) -> serde_json::Value {
+    let Snapshot { target, title, release, .. } = snapshot;
+    json!({
+        "version": 1,
+        "takenAt": crate::resources::seconds(now),
+        "url": target.url,
+        "organizationId": target.organization_id,
+        "title": title,
+        "edition": target.edition,
+        "release": release,
+        "seats": snapshot.seats,
+        "members": rows(snapshot),
+    })
 }
 
 async fn read(Arguments { url, output, requests_per_second }: &Arguments) -> anyhow::Result<Snapshot> {
     let environment = environment();
-    let (place, url) = match (url, &environment.url) {
-        (Some(url), _) => ("--url", url),
-        (None, Some(url)) => (URL, url),
-        (None, None) => anyhow::bail!("no server is named: add --url, or set {URL}"),
-    };
+    let server = environment.server(url.as_ref());
+    let (place, url) = server.with_context(|| format!("no server is named: add --url, or set {URL}"))?;
+    warn_of_plain_http(url);
     let rate = RateLimit { requests_per_second: *requests_per_second, ..RateLimit::default() };
     let (client, names) = connect_to(place, url, &environment, rate)?;
     let spec = json!({ "url": url, "credentials": { "secretRef": { "name": "label-studio" } } });
@@ -103,26 +106,29 @@ async fn read(Arguments { url, output, requests_per_second }: &Arguments) -> any
     Ok(snapshot)
 }
 
-/// Nothing is written over: what stands there may be somebody's work.
+/// Nothing is written over: what stands there may be somebody's work. Nor beside other manifests: those of an export before would
+/// bring back whoever has left since.
 fn write_files(folder: &Path, documents: &[Document]) -> anyhow::Result<()> {
     let about = |path: &Path| path.display().to_string();
     std::fs::create_dir_all(folder).with_context(|| about(folder))?;
-    for Document { name, text } in documents {
-        let path = folder.join(name);
-        match std::fs::read(&path) {
-            Ok(known) => anyhow::ensure!(
-                known == text.as_bytes(),
-                "{}: stands there already and says something else: name an empty folder, or take the file away",
-                path.display()
-            ),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| about(&path)),
+    for entry in std::fs::read_dir(folder).with_context(|| about(folder))? {
+        let path = entry.with_context(|| about(folder))?.path();
+        if !path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known)) {
+            continue;
         }
+        let ours =
+            documents.iter().find(|document| path.file_name().is_some_and(|name| name == document.name.as_str()));
+        let same = ours.is_some_and(|ours| std::fs::read(&path).is_ok_and(|known| known == ours.text.as_bytes()));
+        anyhow::ensure!(
+            same,
+            "{}: stands there already, and this export would not write it: name an empty folder, or take the file away",
+            path.display()
+        );
     }
     for Document { name, text } in documents {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| about(&path))?;
-        eprintln!("{}", path.display());
+        anstream::eprintln!("{}", path.display());
     }
     Ok(())
 }

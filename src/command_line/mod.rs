@@ -10,10 +10,12 @@ mod doctor;
 mod export;
 mod man;
 mod plan;
+mod print;
 mod probe;
 mod progress;
 mod run;
 mod runtime;
+mod seen;
 mod validate;
 
 use crate::revision::VERSION;
@@ -102,7 +104,7 @@ pub fn main() -> ExitCode {
         Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -63,7 +63,7 @@ impl Watcher for Progress {
             indicatif::HumanDuration(how_long)
         );
         if self.bar.is_hidden() {
-            eprintln!("{waits}");
+            anstream::eprintln!("{waits}");
         } else {
             self.bar.println(waits);
         }

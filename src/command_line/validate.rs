@@ -1,10 +1,10 @@
 //! `validate`: what the API server would say to these files, and what only all of them together show. No network.
 
 use super::Answer;
+use super::print::print;
 use crate::manifest::{Fault, Kind, Manifests, Severity, Text, manifests, read};
 use crate::validation::Judge;
 use serde_json::json;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "Exit codes:
@@ -48,13 +48,10 @@ pub fn validate(Arguments { paths, output }: &Arguments) -> anyhow::Result<Answe
         found.foreign
     );
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-    let mut out = std::io::stdout().lock();
-    match output {
+    print(&match output {
         Format::Text => {
-            for fault in &faults {
-                writeln!(out, "{fault}")?;
-            }
-            writeln!(out, "{}", summary(&texts, &found, &faults))?;
+            let lines = faults.iter().map(ToString::to_string).chain([summary(&texts, &found, &faults)]);
+            lines.collect::<Vec<_>>().join("\n") + "\n"
         }
         Format::Json => {
             let told = json!({
@@ -65,9 +62,9 @@ pub fn validate(Arguments { paths, output }: &Arguments) -> anyhow::Result<Answe
                 "userInvites": count(&found, Kind::UserInvite),
                 "faults": faults,
             });
-            writeln!(out, "{told:#}")?;
+            format!("{told:#}\n")
         }
-    }
+    })?;
     Ok(if errors == 0 { Answer::Yes } else { Answer::Code(2) })
 }
 

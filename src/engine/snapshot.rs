@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+#[derive(Clone)]
 pub struct Snapshot {
     /// Which organization was found.
     pub target: Target,

@@ -41,6 +41,9 @@ pub struct State {
     /// By user id.
     members: Vec<Row>,
     workspaces: Vec<Room>,
+    /// Why there are none, where the token may not see them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspaces_unread: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -68,12 +71,13 @@ struct Row {
 struct Room {
     id: i64,
     title: String,
-    members: BTreeSet<i64>,
+    /// User ids; or why they are not known.
+    members: Result<BTreeSet<i64>, String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoState {
-    #[error("is no state as `export -o state` writes it: {0}")]
+    #[error("is no state as `export -o state` writes it")]
     Unreadable(#[from] serde_json::Error),
     #[error(
         "is a state of form {0}, and this program reads form {VERSION}: export it anew with the program that is to read it"
@@ -86,10 +90,10 @@ impl State {
     pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let mut members: Vec<Row> = snapshot.members().map(|(_, member)| Row::of(member)).collect();
         members.sort_by_key(|row| row.user_id);
-        let room = |(title, id, members): (&str, i64, &BTreeSet<i64>)| Room {
+        let room = |(title, id, members): (&str, i64, Result<&BTreeSet<i64>, &str>)| Room {
             id,
             title: title.to_owned(),
-            members: members.clone(),
+            members: members.cloned().map_err(ToOwned::to_owned),
         };
         Self {
             version: VERSION,
@@ -110,6 +114,7 @@ impl State {
             completeness: snapshot.completeness,
             members,
             workspaces: snapshot.workspaces.read().map(room).collect(),
+            workspaces_unread: snapshot.workspaces.unread().map(ToOwned::to_owned),
         }
     }
 
@@ -125,16 +130,16 @@ impl State {
         }
     }
 
-    pub fn snapshot(self) -> Snapshot {
-        let rooms = self.workspaces.into_iter().map(|room| (room.title, room.id, room.members)).collect();
+    pub fn snapshot(&self) -> Snapshot {
+        let rooms = self.workspaces.iter().map(|room| (room.title.clone(), room.id, room.members.clone())).collect();
         let mut snapshot = Snapshot::new(Found {
-            target: self.target,
+            target: self.target.clone(),
             edition: self.edition,
-            release: self.release,
-            title: self.title,
-            default_role: self.default_role,
+            release: self.release.clone(),
+            title: self.title.clone(),
+            default_role: self.default_role.clone(),
             me: self.me,
-            own_address: self.own_address,
+            own_address: self.own_address.clone(),
             created_by: self.owner,
             roles_by_hand: self.roles_by_hand,
             email_configured: self.email_configured,
@@ -142,9 +147,9 @@ impl State {
             seats: self.seats,
             completeness: self.completeness,
             begun: Boottime::now(),
-            members: self.members.into_iter().map(Row::member).collect(),
+            members: self.members.iter().map(Row::member).collect(),
         });
-        snapshot.workspaces = Workspaces::known(rooms);
+        snapshot.workspaces = Workspaces::known(rooms, self.workspaces_unread.clone());
         snapshot
     }
 }
@@ -164,17 +169,17 @@ impl Row {
         }
     }
 
-    fn member(self) -> Member {
+    fn member(&self) -> Member {
         Member {
             user_id: self.user_id,
-            email: self.email,
-            role: self.role,
+            email: self.email.clone(),
+            role: self.role.clone(),
             invitation: self.invitation,
             invited_at: self.invited_at,
             expired_at: self.expired_at,
             last_activity: self.last_activity,
             is_service: self.service,
-            role_source: self.role_source,
+            role_source: self.role_source.clone(),
         }
     }
 }

@@ -78,23 +78,27 @@ pub async fn read_workspaces(
     true
 }
 
-/// All of them with their members, for a snapshot that is kept: one request for each.
+/// All of them with their members, for a snapshot that is kept: one request for each. What this token may not see is not kept,
+/// and whoever asks for it is told.
 pub async fn read_all_workspaces(client: &Client, snapshot: &mut Snapshot) -> Result<(), Error> {
     if snapshot.edition != Edition::Enterprise {
         return Ok(());
     }
+    let forbidden = |error: &Error| error.class() == Class::Forbidden;
     let all = match client.workspaces().await {
-        Ok(all) => all,
-        // What this token may not see is not kept, and whoever asks for it is told.
-        Err(error) if error.class() == Class::Forbidden => {
+        Err(error) if forbidden(&error) => {
             snapshot.workspaces.unread = Some(Missing::unread(&error));
             return Ok(());
         }
-        Err(error) => return Err(error),
+        all => all?,
     };
     let mut members = BTreeMap::new();
     for workspace in &all {
-        members.insert(workspace.id, Ok(client.workspace_members(workspace.id).await?));
+        let read = match client.workspace_members(workspace.id).await {
+            Err(error) if forbidden(&error) => Err(Missing::unread(&error)),
+            read => Ok(read?),
+        };
+        members.insert(workspace.id, read);
     }
     snapshot.workspaces = Workspaces::of(all.into_iter().map(|workspace| (workspace.title, workspace.id)));
     snapshot.workspaces.members = members;
@@ -129,16 +133,26 @@ impl Workspaces {
         errors.into_iter().any(|missing| missing.reason == HeldReason::Failed)
     }
 
-    /// Title, id and user ids of those whose members were read.
-    pub fn read(&self) -> impl Iterator<Item = (&str, i64, &BTreeSet<i64>)> {
+    /// Title, id and user ids, or why they could not be read, of those whose members were asked for.
+    pub fn read(&self) -> impl Iterator<Item = (&str, i64, Result<&BTreeSet<i64>, &str>)> {
         let all = self.titles.iter().flat_map(|(title, ids)| ids.iter().map(move |id| (title.as_str(), *id)));
-        all.filter_map(|(title, id)| Some((title, id, self.members.get(&id)?.as_ref().ok()?)))
+        all.filter_map(|(title, id)| {
+            let members = self.members.get(&id)?.as_ref();
+            Some((title, id, members.map_err(|missing| missing.message.as_str())))
+        })
     }
 
-    /// As they were read at another time.
-    pub fn known(all: Vec<(String, i64, BTreeSet<i64>)>) -> Self {
+    /// Why none of them could be read.
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_ref().map(|missing| missing.message.as_str())
+    }
+
+    /// As they were read at another time; what was not, this token may not see.
+    pub fn known(all: Vec<(String, i64, Result<BTreeSet<i64>, String>)>, unread: Option<String>) -> Self {
+        let forbidden = |message| Missing { reason: HeldReason::Forbidden, message };
         let mut known = Self::of(all.iter().map(|(title, id, _)| (title.clone(), *id)));
-        known.members = all.into_iter().map(|(_, id, members)| (id, Ok(members))).collect();
+        known.members = all.into_iter().map(|(_, id, members)| (id, members.map_err(forbidden))).collect();
+        known.unread = unread.map(forbidden);
         known
     }
 
@@ -194,7 +208,7 @@ impl Workspaces {
     }
 
     #[cfg(test)]
-    pub fn unread(reason: HeldReason) -> Self {
+    pub fn none_read(reason: HeldReason) -> Self {
         Self { unread: Some(Missing { reason, message: "no".to_owned() }), ..Self::default() }
     }
 }

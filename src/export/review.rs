@@ -54,13 +54,13 @@ fn row(edition: Edition, member: &Member) -> Row<'_> {
 }
 
 /// With a line of names first.
-pub fn csv(rows: &[Row]) -> Result<Vec<u8>, csv::Error> {
+pub fn csv(rows: &[Row]) -> Result<String, csv::Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["email", "role", "state", "last_activity", "seat", "role_source", "account", "user_id"])?;
     for row in rows {
         table.write_record([
             no_formula(row.email).as_str(),
-            row.role.as_str(),
+            no_formula(&row.role).as_str(),
             row.state,
             row.last_activity.map(|at| at.to_string()).unwrap_or_default().as_str(),
             if row.seat { "yes" } else { "no" },
@@ -69,7 +69,9 @@ pub fn csv(rows: &[Row]) -> Result<Vec<u8>, csv::Error> {
             row.user_id.to_string().as_str(),
         ])?;
     }
-    table.into_inner().map_err(|error| error.into_error().into())
+    let bytes = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    // Of texts alone.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A spreadsheet would evaluate what begins like this.

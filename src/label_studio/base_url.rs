@@ -37,6 +37,9 @@ impl BaseUrl {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(InvalidUrl::Blank);
         }
+        if !text.contains("://") {
+            return Err(InvalidUrl::Scheme);
+        }
         let url = Url::parse(text).map_err(|error| InvalidUrl::Unreadable(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidUrl::Scheme);
@@ -127,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(BaseUrl::parse(text).unwrap_err(), why, "{text}");
         }
-        assert!(matches!(BaseUrl::parse("example.com"), Err(InvalidUrl::Unreadable(_))));
+        assert_eq!(BaseUrl::parse("example.com").unwrap_err(), InvalidUrl::Scheme);
         assert!(matches!(BaseUrl::parse("https://"), Err(InvalidUrl::Unreadable(_))));
     }
 }

@@ -5,7 +5,11 @@ use super::fault::Fault;
 use super::node::{Node, Place, Value};
 use super::read::Text;
 use crate::resources::{GROUP, VERSION};
+use serde::de::DeserializeOwned;
 use serde_saphyr::{DuplicateKeyPolicy, Error};
+
+/// Of the metadata.
+const DECLARED: [&str; 4] = ["name", "namespace", "annotations", "creationTimestamp"];
 
 /// What the files hold.
 #[derive(Debug, Default)]
@@ -55,6 +59,19 @@ impl Manifest {
 
     fn metadata(&self, field: &str) -> Option<&str> {
         self.node.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Node::text)
+    }
+
+    /// As it is declared: without status, and without what of the metadata only a server writes, as in what `kubectl get -o yaml`
+    /// prints. An error is no fault of its spec, which was found valid before.
+    pub fn object<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        let mut object = self.node.json();
+        if let serde_json::Value::Object(fields) = &mut object {
+            fields.remove("status");
+            if let Some(serde_json::Value::Object(metadata)) = fields.get_mut("metadata") {
+                metadata.retain(|field, _| DECLARED.contains(&field.as_str()));
+            }
+        }
+        serde_json::from_value(object)
     }
 
     /// As people speak of it.

@@ -135,33 +135,46 @@ fn typed(desired: &Desired, cause: &Cause, email: &str) -> String {
     typed.unwrap_or(email).to_owned()
 }
 
-/// Without sign and manifest.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Change {
+    /// The same for the same change, however it came about.
+    pub fn key(&self) -> String {
+        let plain = Self { searched_first: false, ..self.clone() };
+        format!("{plain} {}", self.user_invite.as_deref().unwrap_or_default())
+    }
+
+    /// Without sign, person and manifest.
+    pub fn what(&self) -> String {
         let Self { action, from, to, .. } = self;
         let from = from.as_deref().unwrap_or("?");
         let to = to.as_deref().unwrap_or("?");
-        if let Some(email) = &self.email {
-            write!(f, "{email}: ")?;
-        }
-        match action {
-            Kind::SetTitle => write!(f, "title {from:?} → {to:?}")?,
-            Kind::SetDefaultRole => write!(f, "default role {from} → {to}")?,
-            Kind::Invite => write!(f, "invite as {to}")?,
-            Kind::InviteAnew => write!(f, "invited as {from}: invite anew as {to}")?,
-            Kind::SetRole | Kind::Deactivate => write!(f, "{from} → {to}")?,
-            Kind::Remove => write!(f, "{from} → removed")?,
-            Kind::Revoke => write!(f, "revoke the invitation")?,
-            Kind::AddToWorkspace => write!(f, "member")?,
-        }
+        let mut what = match action {
+            Kind::SetTitle => format!("title {from:?} → {to:?}"),
+            Kind::SetDefaultRole => format!("default role {from} → {to}"),
+            Kind::Invite => format!("invite as {to}"),
+            Kind::InviteAnew => format!("invited as {from}: invite anew as {to}"),
+            Kind::SetRole | Kind::Deactivate => format!("{from} → {to}"),
+            Kind::Remove => format!("{from} → removed"),
+            Kind::Revoke => "revoke the invitation".to_owned(),
+            Kind::AddToWorkspace => "member".to_owned(),
+        };
         let titles = self.workspaces.iter().map(|title| format!("workspace {title:?}"));
         let places: Vec<String> = titles.chain(self.projects.iter().map(|id| format!("project {id}"))).collect();
         if !places.is_empty() {
-            write!(f, ", into {}", places.join(", "))?;
+            what = format!("{what}, into {}", places.join(", "));
         }
         if self.searched_first {
-            f.write_str(", unless a search finds the person")?;
+            what.push_str(", unless a search finds the person");
         }
-        Ok(())
+        what
+    }
+}
+
+/// Without sign and manifest.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(email) = &self.email {
+            write!(f, "{email}: ")?;
+        }
+        f.write_str(&self.what())
     }
 }

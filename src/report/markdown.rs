@@ -4,10 +4,12 @@
 use super::plan::{OrganizationReport, Report};
 use std::fmt::Write as _;
 
-/// Rows of one table: GitHub takes 65,536 characters of a comment.
-const MOST_ROWS: usize = 200;
+/// Bytes of the rows of all tables: GitHub takes 65,536 characters of a comment.
+const MOST_BYTES: usize = 50_000;
 /// More rows than this are folded away.
 const FOLDED: usize = 20;
+/// Between a sign and what it would be the sign of: nobody sees it, and nothing is made of the two.
+const APART: &str = "\u{200b}";
 
 pub fn markdown(report: &Report) -> String {
     let held: usize = report.organizations.iter().map(|organization| organization.held.len()).sum();
@@ -16,13 +18,17 @@ pub fn markdown(report: &Report) -> String {
         (changes, 0) => format!("### Label Studio: {changes} to change\n"),
         (changes, held) => format!("### Label Studio: {changes} to change, {held} held\n"),
     };
+    let mut room = MOST_BYTES;
     for organization in &report.organizations {
-        about(&mut text, organization);
+        about(&mut text, organization, &mut room);
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "- {}", prose(note));
     }
     text
 }
 
-fn about(text: &mut String, report: &OrganizationReport) {
+fn about(text: &mut String, report: &OrganizationReport, room: &mut usize) {
     let _ = write!(text, "\n**Organization {}** at {}", code(&report.name), code(&report.url));
     if let Some(found) = &report.found {
         let _ = write!(text, ", organization {} {}", found.organization_id, code(&found.title));
@@ -33,19 +39,17 @@ fn about(text: &mut String, report: &OrganizationReport) {
         return;
     }
     let changes = report.changes.iter().map(|change| {
-        let whom = change.email.as_deref().map(code).unwrap_or_default();
-        let what = match &change.email {
-            Some(email) => change.to_string().replacen(&format!("{email}: "), "", 1),
-            None => change.to_string(),
-        };
-        [code(&change.action.sign().to_string()), whom, prose(&what), by(change.user_invite.as_deref())]
+        let whom = change.email.as_deref().map(cell).unwrap_or_default();
+        let by = change.user_invite.as_deref().map(cell).unwrap_or_default();
+        [code(&change.action.sign().to_string()), whom, prose(&change.what()), by]
     });
-    table(text, ["", "Person", "Change", "UserInvite"], &changes.collect::<Vec<_>>());
+    table(text, ["", "Person", "Change", "UserInvite"], &changes.collect::<Vec<_>>(), room);
     let held = report.held.iter().map(|held| {
-        let why = format!("{}: {}", held.reason, held.message);
-        [code("!"), code(&held.email), prose(&why), by(Some(&held.user_invite))]
+        let whom = held.email.as_deref().map(cell).unwrap_or_default();
+        let by = held.user_invite.as_deref().map(cell).unwrap_or_default();
+        [code("!"), whom, prose(&format!("{}: {}", held.reason, held.message)), by]
     });
-    table(text, ["", "Person", "Held", "UserInvite"], &held.collect::<Vec<_>>());
+    table(text, ["", "Person", "Held", "UserInvite"], &held.collect::<Vec<_>>(), room);
     for set in &report.approvable {
         let _ = writeln!(
             text,
@@ -64,7 +68,7 @@ fn about(text: &mut String, report: &OrganizationReport) {
     let _ = writeln!(text, "{}", report.totals);
 }
 
-fn table(text: &mut String, heads: [&str; 4], rows: &[[String; 4]]) {
+fn table(text: &mut String, heads: [&str; 4], rows: &[[String; 4]], room: &mut usize) {
     if rows.is_empty() {
         return;
     }
@@ -73,12 +77,16 @@ fn table(text: &mut String, heads: [&str; 4], rows: &[[String; 4]]) {
         let _ = writeln!(text, "<details><summary>{} rows</summary>\n", rows.len());
     }
     let _ = writeln!(text, "| {} |\n|---|---|---|---|", heads.join(" | "));
-    for row in rows.iter().take(MOST_ROWS) {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
+    let mut shown = 0;
+    for row in rows {
+        let line = format!("| {} |\n", row.join(" | "));
+        let Some(left) = room.checked_sub(line.len()) else { break };
+        *room = left;
+        text.push_str(&line);
+        shown += 1;
     }
-    if rows.len() > MOST_ROWS {
-        let _ =
-            writeln!(text, "\nand {} more: `plan` without `-o markdown` lists all of them.", rows.len() - MOST_ROWS);
+    if shown < rows.len() {
+        let _ = writeln!(text, "\nand {} more: `plan` without `-o markdown` lists all of them.", rows.len() - shown);
     }
     if folded {
         text.push_str("\n</details>\n");
@@ -86,27 +94,28 @@ fn table(text: &mut String, heads: [&str; 4], rows: &[[String; 4]]) {
     text.push('\n');
 }
 
-fn by(user_invite: Option<&str>) -> String {
-    user_invite.map(code).unwrap_or_default()
-}
-
-/// Nothing in a code span is a mention or a link.
+/// A code span, in which nothing is a mention or a link.
 fn code(text: &str) -> String {
     let text: String = text.chars().map(|c| if c == '`' || c.is_control() { ' ' } else { c }).collect();
-    format!("`{}`", text.replace('|', "\\|"))
+    if text.trim().is_empty() { "``  ``".to_owned() } else { format!("`{text}`") }
+}
+
+/// The same within a table.
+fn cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
 }
 
 fn prose(text: &str) -> String {
+    let text = text.replace("://", &format!(":{APART}//")).replace("www.", &format!("www{APART}."));
     let mut safe = String::with_capacity(text.len());
-    // A URL would become a link.
-    let text = text.replace("://", ":\u{200b}//").replace("www.", "www\u{200b}.");
     for c in text.chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
-            '@' => safe.push_str("&#64;"),
-            '|' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '\\' | '!' => safe.extend(['\\', c]),
+            // Both look for mentions and issues in what is shown, where an escaped sign is the sign again.
+            '@' | '#' | '!' | '~' => safe.extend(["\\", c.encode_utf8(&mut [0; 4]), APART]),
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => safe.extend(['\\', c]),
             c if c.is_control() => safe.push(' '),
             c => safe.push(c),
         }
@@ -120,13 +129,13 @@ mod tests {
 
     #[test]
     fn nobodys_words_mention_link_or_break_out() {
-        let odd = "a|b `@team` <img src=x> https://evil.example [x](y)\n| z |";
-        let shown = prose(odd);
-        for bad in ["@", "<", "://", "\n", "[x]"] {
+        let odd = "a|b `@team` #1 <img src=x> https://evil.example www.evil.example [x](y)\n| z |";
+        let shown = prose(odd).replace('\\', "");
+        for bad in ["@team", "#1", "<", "://", "www.", "\n"] {
             assert!(!shown.contains(bad), "{bad:?} in {shown}");
         }
-        assert!(!shown.replace("\\|", "").contains('|'), "{shown}");
+        assert!(!prose(odd).replace("\\|", "").contains('|') && !prose(odd).replace("\\[", "").contains('['));
         assert_eq!(code(odd).matches('`').count(), 2);
-        assert!(!code(odd).replace("\\|", "").contains('|') && !code(odd).contains('\n'));
+        assert!(!cell(odd).replace("\\|", "").contains('|') && !code(odd).contains('\n'));
     }
 }

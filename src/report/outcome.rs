@@ -4,7 +4,8 @@ use super::change::{Change, changes};
 use super::plan::{Held, OrganizationReport};
 use super::text::{Paint, heading, held_line, line};
 use crate::engine::desired::Desired;
-use crate::standalone::Deed;
+use crate::engine::plan::Step;
+use crate::resources::folded;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,8 +16,10 @@ pub struct OutcomeReport {
     pub name: String,
     pub done: Vec<Change>,
     pub held: Vec<Held>,
-    /// Neither done nor held: it was stopped, or the server failed.
+    /// What is still to be done: it was stopped, or the server failed.
     pub left: Vec<Change>,
+    /// Addresses of a mail whose answer was lost, and of which nothing more is known.
+    pub unknown: Vec<String>,
     /// Why it ended before everything was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -27,31 +30,33 @@ pub struct OutcomeReport {
 }
 
 impl OutcomeReport {
-    /// `planned`: before anything was done; `after`: what stands now.
+    /// `planned`: before anything was done; `after`: what stands now; `deeds`: what the server took.
     pub fn new(
         planned: &OrganizationReport,
         after: OrganizationReport,
         desired: &Desired,
-        deeds: &[Deed],
+        deeds: &[Step],
+        unknown: Vec<String>,
         error: Option<String>,
     ) -> Self {
-        let done: Vec<Change> = deeds.iter().flat_map(|deed| changes(desired, &deed.cause, &deed.action)).collect();
-        let OrganizationReport { name, held, .. } = after;
-        let about = |change: &Change| (change.action, change.email.clone());
-        let known: BTreeSet<_> = done.iter().map(about).collect();
-        let names: BTreeSet<&str> = held.iter().map(|held| held.email.as_str()).collect();
-        let is_held = |change: &Change| change.email.as_deref().is_some_and(|email| names.contains(email));
-        let undone = planned.changes.iter().filter(|change| !known.contains(&about(change)) && !is_held(change));
-        // Without an error whoever is left turned out to be there as declared.
-        let left = undone.filter(|_| error.is_some()).cloned().collect();
-        Self { name, done, held, left, error, suspended: false, heading: heading(planned) }
+        let mut done: Vec<Change> = deeds.iter().flat_map(|step| changes(desired, &step.cause, &step.action)).collect();
+        let OrganizationReport { name, held, changes: mut left, .. } = after;
+        left.retain(|change| !change.email.as_ref().is_some_and(|email| unknown.contains(&folded(email))));
+        if error.is_none() {
+            // Taken though its answer was lost: what came after shows it.
+            let told: BTreeSet<String> = done.iter().chain(&left).map(Change::key).collect();
+            let held: BTreeSet<&Option<String>> = held.iter().map(|held| &held.email).collect();
+            let taken = |change: &&Change| !held.contains(&change.email) && !told.contains(&change.key());
+            done.extend(planned.changes.iter().filter(taken).cloned());
+        }
+        Self { name, done, held, left, unknown, error, suspended: false, heading: heading(planned) }
     }
 
     /// Nothing was to be done, or nothing may be.
     pub fn untouched(planned: &OrganizationReport) -> Self {
         let OrganizationReport { name, held, changes, suspended, .. } = planned.clone();
-        let heading = heading(planned);
-        Self { name, done: Vec::new(), held, left: changes, error: None, suspended, heading }
+        let (done, unknown, heading) = (Vec::new(), Vec::new(), heading(planned));
+        Self { name, done, held, left: changes, unknown, error: None, suspended, heading }
     }
 
     /// Whether something is held that a person has to look at, or all of it by the Organization itself.
@@ -61,7 +66,7 @@ impl OutcomeReport {
 }
 
 pub fn outcome_text(report: &OutcomeReport, paint: Paint) -> String {
-    let OutcomeReport { done, held, left, error, heading, .. } = report;
+    let OutcomeReport { done, held, left, unknown, error, heading, .. } = report;
     let mut text = format!("{heading}\n");
     for change in done {
         line(&mut text, change, paint);
@@ -72,9 +77,13 @@ pub fn outcome_text(report: &OutcomeReport, paint: Paint) -> String {
     for change in left {
         let _ = writeln!(text, "  {} not done: {change}", paint('?'));
     }
+    for email in unknown {
+        let _ = writeln!(text, "  {} {email}: may have been mailed: look before you run this again", paint('?'));
+    }
     if let Some(error) = error {
         let _ = writeln!(text, "  {error}");
     }
-    let _ = writeln!(text, "Done: {}, held: {}, not done: {}.", done.len(), held.len(), left.len());
+    let unknown = if unknown.is_empty() { String::new() } else { format!(", unknown: {}", unknown.len()) };
+    let _ = writeln!(text, "Done: {}, held: {}, not done: {}{unknown}.", done.len(), held.len(), left.len());
     text
 }

@@ -20,6 +20,8 @@ pub struct Report {
     /// Nothing is to be changed and nothing is held that a person has to look at.
     pub in_sync: bool,
     pub organizations: Vec<OrganizationReport>,
+    /// UserInvites that were left out, in words.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -61,9 +63,12 @@ pub struct Held {
     /// One of the reasons of docs/people.md.
     pub reason: String,
     pub message: String,
-    pub email: String,
-    pub user_invite: String,
-    /// A person has to do something about it: the UserInvite would be Ready=False.
+    /// None for what is about the organization itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_invite: Option<String>,
+    /// A person has to do something about it, or nobody can tell yet.
     pub blocks: bool,
 }
 
@@ -90,9 +95,9 @@ pub struct Totals {
 }
 
 impl Report {
-    pub fn new(organizations: Vec<OrganizationReport>) -> Self {
+    pub fn new(organizations: Vec<OrganizationReport>, notes: Vec<String>) -> Self {
         let in_sync = organizations.iter().all(|report| !report.is_suspended_or_held() && report.changes.is_empty());
-        Self { version: VERSION, in_sync, organizations }
+        Self { version: VERSION, in_sync, organizations, notes }
     }
 
     pub fn changes(&self) -> usize {
@@ -118,13 +123,15 @@ impl OrganizationReport {
         let mut changes: Vec<Change> =
             plan.steps.iter().flat_map(|step| changes(desired, &step.cause, &step.action)).collect();
         changes.extend(searched_first(desired, plan, stands));
-        let held = held(desired, stands);
+        let held = held(desired, plan, stands);
         let approvable = plan.sets.iter().map(|set| Approvable {
             reason: set.reason.to_string(),
             digest: set.digest.clone(),
             people: set.who.len(),
         });
-        let mut report = Self {
+        let mut totals = totals(&changes, &held, desired, stands);
+        totals.unmanaged = unmanaged(snapshot, desired).len();
+        Self {
             found: Some(FoundOrganization {
                 organization_id: snapshot.target.organization_id,
                 title: snapshot.title.clone(),
@@ -132,23 +139,26 @@ impl OrganizationReport {
                 version: snapshot.release.clone(),
             }),
             approvable: approvable.collect(),
-            notes: notes(organization, Some(snapshot.edition), plan),
-            ..Self::suspended(name, organization)
-        };
-        report.suspended = false;
-        report.totals = totals(&changes, &held, desired, stands);
-        report.totals.unmanaged = unmanaged(snapshot, desired).len();
-        Self { changes, held, ..report }
+            notes: notes(organization, snapshot.edition),
+            changes,
+            held,
+            totals,
+            ..Self::empty(name, organization)
+        }
     }
 
     /// Nobody looks at one that is suspended.
     pub fn suspended(name: String, organization: &Organization) -> Self {
+        Self { suspended: true, ..Self::empty(name, organization) }
+    }
+
+    fn empty(name: String, organization: &Organization) -> Self {
         Self {
             name,
             url: organization.spec.url.clone(),
             found: None,
             mode: organization.spec.mode,
-            suspended: true,
+            suspended: false,
             changes: Vec::new(),
             held: Vec::new(),
             approvable: Vec::new(),
@@ -186,8 +196,12 @@ fn searched_first(desired: &Desired, plan: &Plan, stands: &Ledger) -> Vec<Change
         .collect()
 }
 
-fn held(desired: &Desired, stands: &Ledger) -> Vec<Held> {
+fn held(desired: &Desired, plan: &Plan, stands: &Ledger) -> Vec<Held> {
     let mut held = Vec::new();
+    if let Some((field, reason, message)) = &plan.refused {
+        let (reason, message) = (reason.to_string(), format!("spec.{field}: {message}"));
+        held.push(Held { reason, message, email: None, user_invite: None, blocks: true });
+    }
     for invite in &desired.invites {
         let people = stands.invites.get(&invite.name).map(|memory| memory.users.values());
         for person in people.into_iter().flatten() {
@@ -197,10 +211,11 @@ fn held(desired: &Desired, stands: &Ledger) -> Vec<Held> {
             let same_wish = known == Some(HeldReason::Conflict) && message.starts_with(SAME_WISH);
             held.push(Held {
                 reason: reason.clone(),
-                blocks: known.is_none_or(HeldReason::stalls) && !same_wish,
+                // In a cluster an incomplete roster is read again; here nobody does.
+                blocks: known.is_none_or(|known| known.stalls() || known == HeldReason::IncompleteRoster) && !same_wish,
                 message,
-                email: person.email.trim().to_owned(),
-                user_invite: invite.name.clone(),
+                email: Some(person.email.trim().to_owned()),
+                user_invite: Some(invite.name.clone()),
             });
         }
     }
@@ -227,17 +242,14 @@ fn totals(changes: &[Change], held: &[Held], desired: &Desired, stands: &Ledger)
     }
 }
 
-fn notes(organization: &Organization, edition: Option<Edition>, plan: &Plan) -> Vec<String> {
+fn notes(organization: &Organization, edition: Edition) -> Vec<String> {
     let spec = &organization.spec;
     let mut notes = Vec::new();
     if spec.mode == Mode::Observe {
         notes.push("spec.mode is Observe: nothing of this is applied".to_owned());
     }
-    if spec.default_role.is_some() && edition == Some(Edition::Community) {
+    if spec.default_role.is_some() && edition == Edition::Community {
         notes.push("spec.defaultRole: the open-source edition has no roles".to_owned());
-    }
-    if let Some((field, reason, message)) = &plan.refused {
-        notes.push(format!("spec.{field}: {reason}: {message}"));
     }
     for (field, declared) in [("signup", spec.signup.is_some()), ("inviteLink", spec.invite_link.is_some())] {
         if declared {

@@ -14,6 +14,9 @@ pub fn plan_text(report: &Report, paint: Paint) -> String {
         about(&mut text, organization, paint);
         text.push('\n');
     }
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
     let all = report.organizations.iter().map(|organization| &organization.totals);
     let totals = all.fold(Totals::default(), Totals::with);
     let _ = writeln!(text, "Plan: {totals}");
@@ -66,7 +69,8 @@ pub fn line(text: &mut String, change: &Change, paint: Paint) {
 
 pub fn held_line(text: &mut String, held: &Held, paint: Paint) {
     let Held { reason, message, email, user_invite, .. } = held;
-    let _ = writeln!(text, "  {} {email}: {reason}: {message}{}", paint('!'), asked_by(Some(user_invite)));
+    let whom = email.as_ref().map(|email| format!("{email}: ")).unwrap_or_default();
+    let _ = writeln!(text, "  {} {whom}{reason}: {message}{}", paint('!'), asked_by(user_invite.as_deref()));
 }
 
 fn asked_by(user_invite: Option<&str>) -> String {

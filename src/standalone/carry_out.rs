@@ -2,17 +2,17 @@
 //! the run: see `Kept::ForOneRun`.
 
 use super::look::Look;
-use super::run_memory::{Deed, RunMemory, Watcher};
+use super::run_memory::{RunMemory, Watcher};
 use crate::engine::apply::Gate;
-use crate::engine::desired::Desired;
 use crate::engine::ledger::Ledger;
 use crate::engine::mark::MailPatience;
 use crate::engine::observe::Unobserved;
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Plan, Step};
+use crate::engine::preview::preview;
 use crate::engine::rounds::{Pass, Stop, rounds};
-use crate::engine::snapshot::Snapshot;
 use crate::label_studio::{Client, Error};
-use jiff::SignedDuration;
+use crate::resources::PersonState;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -22,12 +22,14 @@ const FRESH: Duration = Duration::from_secs(60);
 const REFUSED: SignedDuration = SignedDuration::from_hours(24);
 
 pub struct CarriedOut {
-    pub desired: Desired,
-    pub snapshot: Snapshot,
-    /// What is left, and what is held.
-    pub plan: Plan,
-    pub stands: Ledger,
-    pub deeds: Vec<Deed>,
+    /// What stands now, and what is still to be done.
+    pub left: Look,
+    /// Addresses of a mail whose answer was lost, and of which nothing more is known.
+    pub unknown: Vec<String>,
+    /// The server lists no open invitations, as was found out by sending one.
+    pub hides: bool,
+    /// What the server took.
+    pub deeds: Vec<Step>,
     pub ending: Ending,
 }
 
@@ -67,7 +69,7 @@ pub async fn carry_out(
             fresh: FRESH,
         };
         // A memory that stores nothing fails at nothing.
-        let (plan, stopped) = rounds(&mut pass).await.unwrap_or((Plan::default(), Stop::Doubtful));
+        let (_, stopped) = rounds(&mut pass).await.unwrap_or((Plan::default(), Stop::Doubtful));
         let ending = match stopped {
             Stop::Settled { wait: Some(wait) } => {
                 memory.watcher.waits(wait);
@@ -84,8 +86,21 @@ pub async fn carry_out(
             Stop::Doubtful | Stop::TargetChanged(_) | Stop::Falling => Ending::Doubtful,
         };
         let deeds = memory.deeds;
-        return CarriedOut { desired, snapshot, plan, stands: ledger, deeds, ending };
+        let (unknown, hides) = (unknown(&ledger), ledger.invitations_visible == Some(false));
+        let (plan, stands) = preview(&desired, &snapshot, &mut ledger, &[], Timestamp::now());
+        let left = Look { desired, snapshot, ledger, plan, stands };
+        return CarriedOut { left, unknown, hides, deeds, ending };
     }
+}
+
+/// Marked, and without an outcome of their own.
+fn unknown(ledger: &Ledger) -> Vec<String> {
+    let known = |email: &str| {
+        let entries = ledger.invites.values().filter_map(|memory| memory.users.get(email));
+        entries.into_iter().any(|person| person.invited_at.is_some() || person.state == PersonState::Failed)
+    };
+    let marked = ledger.in_flight.iter().flat_map(|mark| &mark.emails);
+    marked.filter(|email| !known(email)).cloned().collect()
 }
 
 struct Stopped(watch::Receiver<bool>);

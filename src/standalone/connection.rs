@@ -23,6 +23,14 @@ pub struct Environment {
     pub url: Option<String>,
 }
 
+impl Environment {
+    /// The server to ask where no file names one, and where its URL was given.
+    pub fn server<'a>(&'a self, given: Option<&'a String>) -> Option<(&'static str, &'a str)> {
+        let given = given.map(|url| ("--url", url.as_str()));
+        given.or_else(|| Some((URL, self.url.as_deref().filter(|url| !url.is_empty())?)))
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
     #[error("{place} {url:?}: {why}")]
@@ -49,6 +57,8 @@ pub enum Unconnected {
         "{API_KEY} is the token of one server, and the files name several, such as {url:?} and {other:?}: add their Secrets to the files, or apply each with a run of its own"
     )]
     SeveralServers { url: String, other: String },
+    #[error("{URL} is set and empty, so it does not say which server {API_KEY} is for: name the server, or unset it")]
+    EmptyUrl,
     #[error(transparent)]
     Client(#[from] Error),
 }
@@ -179,6 +189,8 @@ fn token(objects: &Objects, group: &Group, environment: &Environment) -> Result<
 fn may_go_there(objects: &Objects, group: &Group, environment: &Environment) -> Result<(), Unconnected> {
     let OrganizationSpec { url, credentials, .. } = &group.organization.spec;
     match &environment.url {
+        // As where a pipeline's variable is not defined: then nothing would keep the token from going anywhere.
+        Some(named) if named.is_empty() => Err(Unconnected::EmptyUrl),
         Some(named) if is_same_url(named, url) => Ok(()),
         Some(named) => Err(Unconnected::OtherServer {
             named: without_secrets(named),

@@ -34,7 +34,7 @@ pub async fn look(client: &Client, group: &Group, kept: Kept, approved: &[String
 }
 
 /// By what was exported: nobody is asked.
-pub fn look_by_state(state: State, group: &Group) -> Look {
+pub fn look_by_state(state: &State, group: &Group) -> Look {
     let kept = Kept::ForOneRun { first_invitation: false };
     seen(wanted(group), state.snapshot(), kept, &[])
 }

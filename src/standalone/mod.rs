@@ -12,5 +12,5 @@ mod run_memory;
 pub use carry_out::{CarriedOut, Ending, carry_out};
 pub use connection::{API_KEY, Environment, Means, URL, Unconnected, connect, connect_to, without_secrets};
 pub use look::{Look, look, look_by_state};
-pub use objects::{Group, Objects};
-pub use run_memory::{Deed, Watcher};
+pub use objects::{Group, Objects, Unread};
+pub use run_memory::Watcher;

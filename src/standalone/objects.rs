@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Objects {
     pub groups: Vec<Group>,
+    /// UserInvites whose Organization is not there, in words.
+    pub homeless: Vec<String>,
     referred: BTreeMap<Name, BTreeMap<String, SecretSlice<u8>>>,
 }
 
@@ -26,10 +28,10 @@ pub struct Group {
 type Name = (Kind, String, String);
 
 impl Objects {
-    pub fn of(found: &Manifests) -> Self {
+    pub fn of(found: &Manifests) -> Result<Self, Unread> {
         let mut objects = Self::default();
-        let organizations: Vec<Organization> = read(found, Kind::Organization);
-        let mut invites: Vec<UserInvite> = read(found, Kind::UserInvite);
+        let organizations: Vec<Organization> = read(found, Kind::Organization)?;
+        let mut invites: Vec<UserInvite> = read(found, Kind::UserInvite)?;
         for organization in organizations {
             let (namespace, name) = (organization.namespace().unwrap_or_default(), organization.name_any());
             let is_its = |invite: &mut UserInvite| {
@@ -38,12 +40,13 @@ impl Objects {
             let own = invites.extract_if(.., is_its).collect();
             objects.groups.push(Group { organization, invites: own });
         }
+        objects.homeless = invites.iter().map(homeless).collect();
         let refers = |manifest: &&Manifest| matches!(manifest.kind, Kind::Secret | Kind::ConfigMap);
         for manifest in found.objects.iter().filter(refers) {
             let name = (manifest.kind, manifest.namespace().to_owned(), manifest.name().to_owned());
             objects.referred.insert(name, entries(manifest));
         }
-        objects
+        Ok(objects)
     }
 
     /// What a Secret or ConfigMap among the files holds; none if it is not there.
@@ -63,10 +66,28 @@ impl Group {
     }
 }
 
-fn read<T: DeserializeOwned>(found: &Manifests, kind: Kind) -> Vec<T> {
+/// What was found valid can be read (tests/manifests_read.rs); should it not, it must not be passed over.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {object} cannot be read")]
+pub struct Unread {
+    file: String,
+    object: String,
+    source: serde_json::Error,
+}
+
+fn read<T: DeserializeOwned>(found: &Manifests, kind: Kind) -> Result<Vec<T>, Unread> {
     let of_kind = found.objects.iter().filter(|manifest| manifest.kind == kind);
-    // Whatever is valid can be read (tests/manifests_read.rs).
-    of_kind.filter_map(|manifest| serde_json::from_value(manifest.node.json()).ok()).collect()
+    let unread = |manifest: &Manifest, source| Unread { file: manifest.file.clone(), object: manifest.title(), source };
+    of_kind.map(|manifest| manifest.object().map_err(|source| unread(manifest, source))).collect()
+}
+
+fn homeless(invite: &UserInvite) -> String {
+    let (namespace, name) = (invite.organization_namespace(), &invite.spec.organization_ref.name);
+    let own = invite.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    format!(
+        "UserInvite {own}{} is left out: its Organization {namespace}/{name} is not among the files",
+        invite.name_any()
+    )
 }
 
 /// Of two places for one key the text wins, as in the API server.

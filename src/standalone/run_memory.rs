@@ -2,17 +2,10 @@
 
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::{Concerned, Forgotten, Memory};
-use crate::engine::plan::{Action, Cause, Guest, Plan, Step};
+use crate::engine::plan::{Guest, Plan, Step};
 use crate::engine::snapshot::Snapshot;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// One write that the server took.
-#[derive(Clone, Debug)]
-pub struct Deed {
-    pub cause: Cause,
-    pub action: Action,
-}
 
 /// Is told how a run comes along.
 pub trait Watcher: Send {
@@ -24,7 +17,8 @@ pub trait Watcher: Send {
 
 pub struct RunMemory<'a, W> {
     pub watcher: &'a mut W,
-    pub deeds: Vec<Deed>,
+    /// What the server took.
+    pub deeds: Vec<Step>,
 }
 
 impl<W: Watcher> Memory for RunMemory<'_, W> {
@@ -52,7 +46,7 @@ impl<W: Watcher> Memory for RunMemory<'_, W> {
     fn tried(&mut self, step: &Step, result: &'static str) {
         let taken = result == "done";
         if taken {
-            self.deeds.push(Deed { cause: step.cause.clone(), action: step.action.clone() });
+            self.deeds.push(step.clone());
         }
         self.watcher.tried(step, taken);
     }

@@ -33,9 +33,7 @@ pub fn across(all: &[Manifest], right: &[&Manifest]) -> Vec<Fault> {
 fn read<'a, T: serde::de::DeserializeOwned>(right: &[&'a Manifest], kind: Kind) -> Vec<Read<'a, T>> {
     let of_kind = right.iter().filter(|manifest| manifest.kind == kind);
     // Whatever is valid can be read (tests/manifests_read.rs).
-    of_kind
-        .filter_map(|manifest| Some(Read { manifest, object: serde_json::from_value(manifest.node.json()).ok()? }))
-        .collect()
+    of_kind.filter_map(|manifest| Some(Read { manifest, object: manifest.object().ok()? })).collect()
 }
 
 fn names(all: &[Manifest], kind: Kind) -> BTreeSet<Name<'_>> {

@@ -147,7 +147,7 @@ fn newcomer(subject: &Subject) -> Decision {
     if blind && view.ledger.kept == (Kept::ForOneRun { first_invitation: false }) {
         return subject.hold(
             HeldReason::InviteUnconfirmed,
-            "the server lists no open invitations, so an earlier run may have mailed this address: ask the person; --first-invitation says that nobody was mailed before",
+            "the server lists no open invitations, so an earlier run may have mailed this address: ask the person; --first-invitation says that nobody in these files was, so take out whom a run has mailed",
         );
     }
     if let Some(held) = unsendable(subject) {

@@ -69,9 +69,14 @@ pub fn limit_removals(view: &View, plan: &mut Plan, candidates: &mut Vec<Candida
         if let Some(oldest) = window.first() {
             Plan::due_at(&mut plan.due, later(oldest.hour.0, WINDOW));
         }
-        let message = format!(
-            "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did or do: wait, raise it, or approve as the Organization says"
-        );
+        let message = match view.ledger.kept {
+            Kept::InStatus => format!(
+                "{wanted} people would lose access or rank; within 24 hours at most {limit} may (spec.guards.maxRemovals), {used} did or do: wait, raise it, or approve as the Organization says"
+            ),
+            Kept::ForOneRun { .. } => format!(
+                "{wanted} people would lose access or rank; in one run at most {limit} may (spec.guards.maxRemovals, which counts by runs here): raise it, or approve"
+            ),
+        };
         let taken = take_out(candidates, |c| removes(c).then(|| (HeldReason::RemovalGuard, message.clone())));
         hold_for_approval(view, plan, taken);
     }

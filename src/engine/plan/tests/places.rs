@@ -101,12 +101,12 @@ fn of_an_unknown_title_the_role_is_applied_and_the_rest_is_held_with_near_titles
 #[test]
 fn workspaces_that_may_not_be_read_hold_who_needs_them_and_nobody_else() {
     let mut world = with_cats();
-    world.workspaces = Workspaces::unread(HeldReason::Forbidden);
+    world.workspaces = Workspaces::none_read(HeldReason::Forbidden);
     world.invite("more", InviteRole::Reviewer, &["new@example.com".to_owned()]);
     let plan = world.settle();
     assert_eq!(steps(&plan), ["invite 1 as Reviewer: new@example.com"]);
     assert_eq!((plan.held[&HeldReason::Forbidden].len(), plan.due), (10, None));
-    world.workspaces = Workspaces::unread(HeldReason::Failed);
+    world.workspaces = Workspaces::none_read(HeldReason::Failed);
     assert_eq!(world.plan().due, Some(noon() + SignedDuration::from_mins(1)), "that may pass by itself");
 }
 

@@ -1,0 +1,12 @@
+//! Results, on standard output. A reader who has gone is no error: what is to be done is done all the same, and the exit code says
+//! what it would have said.
+
+use std::io::{ErrorKind, Write as _};
+
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
