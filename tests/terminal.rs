@@ -10,10 +10,18 @@ use stage_shell::{Ran, Shell};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Runs the command on a terminal of its own: types `answer` once `question` is there, and reads until it ends.
-fn on_a_terminal(mut command: Command, question: &str, answer: &str) -> Ran {
+fn on_a_terminal(command: Command, question: &str, answer: &'static str) -> Ran {
+    on_a_terminal_once(command, question, || answer)
+}
+
+/// The same with an answer that is thought of when the question is there.
+fn on_a_terminal_once(mut command: Command, question: &str, answer: impl FnOnce() -> &'static str) -> Ran {
+    let mut answer = Some(answer);
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&person).unwrap();
     unlockpt(&person).unwrap();
@@ -33,7 +41,8 @@ fn on_a_terminal(mut command: Command, question: &str, answer: &str) -> Ran {
         seen.extend_from_slice(&piece[..read]);
         if !asked && String::from_utf8_lossy(&seen).contains(question) {
             asked = true;
-            person.write_all(answer.as_bytes()).unwrap();
+            let typed = answer.take().unwrap()();
+            person.write_all(typed.as_bytes()).unwrap();
         }
     }
     let code = child.wait().unwrap().code().unwrap();
@@ -102,4 +111,28 @@ async fn progress_counts_and_says_how_long_and_is_gone_at_the_end() {
     let shell = self::shell(3, Duration::ZERO).await;
     let ran = shell.apply(&[]).await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:#?}");
+}
+
+#[tokio::test]
+async fn whoever_answers_late_mails_nobody_whom_somebody_else_has_mailed_meanwhile() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com", "bea@example.com"]);
+    let command = shell.command(&["apply", "."]);
+    let (asked, mailed) = (Arc::new(Notify::new()), Arc::new(Barrier::new(2)));
+    let (tell, wait) = (asked.clone(), mailed.clone());
+    let late = tokio::task::spawn_blocking(move || {
+        on_a_terminal_once(command, "? [y/N] ", || {
+            tell.notify_one();
+            wait.wait();
+            "y\n"
+        })
+    });
+    asked.notified().await;
+    assert_eq!(shell.apply(&[]).await.code, 0);
+    tokio::task::spawn_blocking(move || mailed.wait()).await.unwrap();
+    let ran = late.await.unwrap();
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.out.contains("what would be done is not what it was when you were asked"), "{ran:#?}");
+    assert_eq!(shell.simulator.mails().len(), 2);
 }

@@ -65,8 +65,10 @@ enum Format {
     Json,
 }
 
-/// What was agreed to is looked at anew if it is older than this.
-const AGREED: Duration = Duration::from_secs(5);
+const STOPPED: &str = "stopped: run it again to do the rest";
+
+/// Nobody is mailed by what was seen longer ago than this, or before somebody was asked.
+const FRESH: Duration = Duration::from_secs(5);
 
 pub fn apply(arguments: &Arguments) -> anyhow::Result<Answer> {
     let objects = declared(&arguments.paths)?;
@@ -92,7 +94,7 @@ pub fn apply(arguments: &Arguments) -> anyhow::Result<Answer> {
         let mut outcomes = Vec::new();
         for seen in seen {
             // Boxed, since it is large.
-            outcomes.push(Box::pin(apply_one(seen, arguments, kept, &stop)).await?);
+            outcomes.push(Box::pin(apply_one(seen, arguments, kept, &stop)).await);
         }
         if to_do > 0 || arguments.output == Format::Json {
             tell(&outcomes, arguments.output)?;
@@ -152,30 +154,31 @@ fn stopped_by_signal() -> anyhow::Result<watch::Receiver<bool>> {
     Ok(stop)
 }
 
-async fn apply_one(
-    seen: Seen<'_>,
-    arguments: &Arguments,
-    kept: Kept,
-    stop: &watch::Receiver<bool>,
-) -> anyhow::Result<OutcomeReport> {
+async fn apply_one(seen: Seen<'_>, arguments: &Arguments, kept: Kept, stop: &watch::Receiver<bool>) -> OutcomeReport {
     let organization = &seen.group.organization;
     let idle = !may_write(&seen) || seen.report.changes.is_empty();
     let Seen { live, report: agreed, group } = seen;
     let Some(Live { client, names, mut look }) = live.filter(|_| !idle) else {
-        return Ok(OutcomeReport::untouched(&agreed));
+        return OutcomeReport::untouched(&agreed);
     };
+    let not_begun = |why: String| OutcomeReport::not_begun(&agreed, why);
+    if *stop.borrow() {
+        return not_begun(STOPPED.to_owned());
+    }
     let problem = |error: &Unobserved| Problem::from_unobserved(error, &names);
-    if look.snapshot.begun.elapsed() > AGREED {
-        // Somebody may have been mailed since: nobody is mailed by what stood before.
-        let anew = standalone::look(&client, group, kept, &arguments.approve).await;
-        look = anew.map_err(|error| problem(&error)).with_context(|| format!("Organization {}", agreed.name))?;
+    if !arguments.yes || look.snapshot.begun.elapsed() > FRESH {
+        match standalone::look(&client, group, kept, &arguments.approve).await {
+            Ok(anew) => look = anew,
+            Err(error) => return not_begun(problem(&error).to_string()),
+        }
     }
     let planned = report(group, &look);
-    anyhow::ensure!(
-        arguments.yes || planned.changes == agreed.changes,
-        "Organization {}: what would be done is not what it was when you were asked, so nothing of it is done: run this again",
-        agreed.name
-    );
+    if !arguments.yes && planned.changes != agreed.changes {
+        return not_begun(
+            "what would be done is not what it was when you were asked, so nothing of it is done: run this again"
+                .to_owned(),
+        );
+    }
     let rate = organization.spec.rate_limit.requests_per_second;
     let mut progress = Progress::new(&planned.name, planned.changes.len(), look.plan.steps.len(), rate);
     let mail = MailPatience {
@@ -193,7 +196,7 @@ async fn apply_one(
     }
     let error = match ending {
         Ending::Settled => None,
-        Ending::Stopped => Some("stopped: run it again to do the rest".to_owned()),
+        Ending::Stopped => Some(STOPPED.to_owned()),
         Ending::Doubtful => Some(
             "the server's list of members cannot be trusted, so nothing more is done: run it again, and ask `doctor` if it stays"
                 .to_owned(),
@@ -201,7 +204,7 @@ async fn apply_one(
         Ending::Failed(error) => Some(Problem::from_client(&error, &names).to_string()),
         Ending::Unobserved(error) => Some(problem(&error).to_string()),
     };
-    Ok(OutcomeReport::new(&planned, report(group, &left), &left.desired, &deeds, unknown, error))
+    OutcomeReport::new(&planned, report(group, &left), &left.desired, &deeds, unknown, error)
 }
 
 fn tell(outcomes: &[OutcomeReport], output: Format) -> anyhow::Result<()> {

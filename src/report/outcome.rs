@@ -59,6 +59,11 @@ impl OutcomeReport {
         Self { name, done, held, left: changes, unknown, error: None, suspended, heading }
     }
 
+    /// Nothing was begun, and why.
+    pub fn not_begun(planned: &OrganizationReport, why: String) -> Self {
+        Self { error: Some(why), ..Self::untouched(planned) }
+    }
+
     /// Whether something is held that a person has to look at, or all of it by the Organization itself.
     pub fn is_held(&self) -> bool {
         self.suspended || !self.left.is_empty() || self.held.iter().any(|held| held.blocks)
