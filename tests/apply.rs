@@ -335,3 +335,50 @@ status: {users: 7}
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert_eq!(shell.simulator.mails_to("ann@example.com"), 1);
 }
+
+#[tokio::test]
+async fn whom_a_search_finds_is_not_said_to_be_invited() {
+    let switches = Switches { deactivated_listed: false, count_includes_hidden: true, ..Switches::default() };
+    let shell = Shell::open(Options { switches, ..Options::default() }).await;
+    shell.simulator.add_member("hidden@example.com", "DI");
+    shell.simulator.add_member("another@example.com", "DI");
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["hidden@example.com"]);
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(
+        ran.out.contains("  ~ hidden@example.com: Deactivated → Annotator (annotators)\nDone: 1, held: 0"),
+        "{}",
+        ran.out
+    );
+    // Who may be hidden cannot be called gone, which is held and told, and nothing to be run again for.
+    shell.write_invite("annotators", "Deactivated", &["never@example.com"]);
+    let ran = shell.apply(&[]).await;
+    assert_eq!(ran.code, 3, "{ran:#?}");
+}
+
+#[tokio::test]
+async fn a_run_with_an_approval_may_be_repeated() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    let ran = shell.apply(&["--approve", "0123456789ab"]).await;
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(ran.err, "warning: --approve 0123456789ab: nothing is held that could be approved\n");
+}
+
+#[tokio::test]
+async fn a_team_within_its_grant_comes_to_rest() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("  grants:\n    - namespaces: [team]\n      maxRole: Annotator\n");
+    let organization = shell.read("organization.yaml").replace("  name: acme\n", "  name: acme\n  namespace: labels\n");
+    shell.write("organization.yaml", &organization);
+    shell.write(
+        "team.yaml",
+        "apiVersion: labelstudio.rs/v1alpha1\nkind: UserInvite\nmetadata: {name: vision, namespace: team}\nspec: {organizationRef: {name: acme, namespace: labels}, role: Annotator, emails: [ann@example.com]}\n",
+    );
+    for _ in 0..2 {
+        let ran = shell.apply(&[]).await;
+        assert_eq!(ran.code, 0, "{ran:#?}");
+    }
+    assert_eq!(shell.simulator.mails_to("ann@example.com"), 1);
+}

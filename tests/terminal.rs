@@ -4,7 +4,7 @@
 
 mod stage_shell;
 
-use label_studio_simulator::Options;
+use label_studio_simulator::{Deed, Options};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use stage_shell::{Ran, Shell};
 use std::fs::File;
@@ -113,14 +113,11 @@ async fn progress_counts_and_says_how_long_and_is_gone_at_the_end() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:#?}");
 }
 
-#[tokio::test]
-async fn whoever_answers_late_mails_nobody_whom_somebody_else_has_mailed_meanwhile() {
-    let shell = Shell::open(Options::default()).await;
-    shell.write_organization("");
-    shell.write_invite("annotators", "Annotator", &["ann@example.com", "bea@example.com"]);
+/// Asked, somebody does something, and then answers with yes.
+async fn answered_after(shell: &Shell, meanwhile: impl AsyncFnOnce()) -> Ran {
     let command = shell.command(&["apply", "."]);
-    let (asked, mailed) = (Arc::new(Notify::new()), Arc::new(Barrier::new(2)));
-    let (tell, wait) = (asked.clone(), mailed.clone());
+    let (asked, done) = (Arc::new(Notify::new()), Arc::new(Barrier::new(2)));
+    let (tell, wait) = (asked.clone(), done.clone());
     let late = tokio::task::spawn_blocking(move || {
         on_a_terminal_once(command, "? [y/N] ", || {
             tell.notify_one();
@@ -129,10 +126,34 @@ async fn whoever_answers_late_mails_nobody_whom_somebody_else_has_mailed_meanwhi
         })
     });
     asked.notified().await;
-    assert_eq!(shell.apply(&[]).await.code, 0);
-    tokio::task::spawn_blocking(move || mailed.wait()).await.unwrap();
-    let ran = late.await.unwrap();
+    meanwhile().await;
+    tokio::task::spawn_blocking(move || done.wait()).await.unwrap();
+    late.await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_answers_late_mails_nobody_whom_somebody_else_has_mailed_meanwhile() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com", "bea@example.com"]);
+    let ran = answered_after(&shell, async || assert_eq!(shell.apply(&[]).await.code, 0)).await;
     assert_eq!(ran.code, 1, "{ran:#?}");
     assert!(ran.out.contains("what would be done is not what it was when you were asked"), "{ran:#?}");
     assert_eq!(shell.simulator.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn an_agreement_about_one_organization_is_none_about_another() {
+    let shell = Shell::open(Options::default()).await;
+    shell.write_organization("");
+    shell.write_invite("annotators", "Annotator", &["ann@example.com"]);
+    let replace = Deed::ReplaceOrganization {
+        id: 77,
+        title: "Somebody else".to_owned(),
+        created_at: "2026-02-02T00:00:00Z".parse().unwrap(),
+    };
+    let ran = answered_after(&shell, async || shell.simulator.perform(replace).unwrap()).await;
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.out.contains("about organization 1, and by now the token belongs to organization 77"), "{ran:#?}");
+    assert!(shell.simulator.mails().is_empty());
 }

@@ -1,7 +1,7 @@
 //! `apply`: plan, question, and the rounds of the controller over the files, with a memory that ends with the run.
 
 use super::declared::{declared, environment};
-use super::print::print;
+use super::print::{print, tell};
 use super::progress::Progress;
 use super::seen::{Live, Seen, report, see};
 use super::{Answer, colour, runtime};
@@ -10,11 +10,12 @@ use crate::engine::ledger::Kept;
 use crate::engine::mark::MailPatience;
 use crate::engine::observe::Unobserved;
 use crate::engine::problem::Problem;
+use crate::engine::rivals::is_same_place;
 use crate::report::{OutcomeReport, Report, outcome_text, plan_text};
 use crate::resources::Mode;
 use crate::standalone::{self, CarriedOut, Ending, carry_out};
 use anyhow::Context as _;
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 const AFTER_HELP: &str = "Exit codes:
   0  all is done
   1  it failed, was stopped, or nobody agreed: run it again
-  3  something is held that a person has to look at
+  3  something is held that a person has to look at, or by spec.suspend or spec.mode
 
 Example:
   label-studio-operator apply people/ --yes";
@@ -66,6 +67,11 @@ enum Format {
 }
 
 const STOPPED: &str = "stopped: run it again to do the rest";
+/// What is left of a held set is another set.
+const APPROVE_ANEW: &str = "; what was approved has to be approved anew, by the digest that `plan` prints then";
+
+/// The form of the JSON. It changes only with a line in the changelog.
+const VERSION: u32 = 1;
 
 /// Nobody is mailed by what was seen longer ago than this, or before somebody was asked.
 const FRESH: Duration = Duration::from_secs(5);
@@ -84,7 +90,7 @@ pub fn apply(arguments: &Arguments) -> anyhow::Result<Answer> {
         match arguments.output {
             Format::Text => print(&plan)?,
             // Nobody agrees to what was not shown.
-            Format::Json if to_do > 0 && !arguments.yes => anstream::eprint!("{plan}"),
+            Format::Json if to_do > 0 && !arguments.yes => tell(&plan),
             Format::Json => {}
         }
         if to_do > 0 && !arguments.yes && !agreed(to_do, &arguments.paths)? {
@@ -97,7 +103,16 @@ pub fn apply(arguments: &Arguments) -> anyhow::Result<Answer> {
             outcomes.push(Box::pin(apply_one(seen, arguments, kept, &stop)).await);
         }
         if to_do > 0 || arguments.output == Format::Json {
-            tell(&outcomes, arguments.output)?;
+            let notes = &objects.homeless;
+            print(&match arguments.output {
+                Format::Text => outcomes
+                    .iter()
+                    .fold(String::new(), |text, outcome| text + "\n" + &outcome_text(outcome, colour::paint)),
+                Format::Json => {
+                    let told = serde_json::json!({ "version": VERSION, "organizations": outcomes, "notes": notes });
+                    format!("{told:#}\n")
+                }
+            })?;
         }
         let failed = outcomes.iter().any(|outcome| outcome.error.is_some());
         let held = outcomes.iter().any(OutcomeReport::is_held);
@@ -115,12 +130,18 @@ fn may_write(seen: &Seen) -> bool {
 
 /// A digest that approves nothing should not be taken for one that does.
 fn approvals_name_something(approve: &[String], seen: &[Seen]) -> anyhow::Result<()> {
+    let is_held = seen.iter().any(|seen| !seen.report.approvable.is_empty());
     for digest in approve {
         let mut live = seen.iter().filter_map(|seen| seen.live.as_ref());
+        if live.any(|live| is_used(&live.look.ledger, digest)) {
+            continue;
+        }
+        // A run that is repeated once all of it is done should not fail.
         anyhow::ensure!(
-            live.any(|live| is_used(&live.look.ledger, digest)),
+            !is_held,
             "--approve {digest}: nothing is held under this digest: look at what `plan` prints now, and approve that"
         );
+        tell(&format!("warning: --approve {digest}: nothing is held that could be approved"));
     }
     Ok(())
 }
@@ -133,7 +154,8 @@ fn agreed(changes: usize, paths: &[PathBuf]) -> anyhow::Result<bool> {
         terminal && !read_from,
         "nobody can be asked whether to make these {changes} changes, since this is no terminal: look at the plan, then add --yes"
     );
-    anstream::eprint!("Make these {changes} changes? [y/N] ");
+    let question = format!("Make these {changes} changes? [y/N] ");
+    anstream::stderr().write_all(question.as_bytes()).context("nobody can be asked")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("no answer could be read")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -141,17 +163,22 @@ fn agreed(changes: usize, paths: &[PathBuf]) -> anyhow::Result<bool> {
 
 /// True after the first Ctrl-C or SIGTERM; the second ends the process at once.
 fn stopped_by_signal() -> anyhow::Result<watch::Receiver<bool>> {
-    let (tell, stop) = watch::channel(false);
+    let (stopping, stop) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tell.send_replace(true);
-        anstream::eprintln!("\nstopping: what is in flight ends, nothing new starts; once more stops at once");
+        stopping.send_replace(true);
+        tell("\nstopping: what is in flight ends, nothing new starts; once more stops at once");
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         std::process::exit(1);
     });
     Ok(stop)
+}
+
+fn stopped(arguments: &Arguments) -> String {
+    let approved = if arguments.approve.is_empty() { "" } else { APPROVE_ANEW };
+    format!("{STOPPED}{approved}")
 }
 
 async fn apply_one(seen: Seen<'_>, arguments: &Arguments, kept: Kept, stop: &watch::Receiver<bool>) -> OutcomeReport {
@@ -163,11 +190,18 @@ async fn apply_one(seen: Seen<'_>, arguments: &Arguments, kept: Kept, stop: &wat
     };
     let not_begun = |why: String| OutcomeReport::not_begun(&agreed, why);
     if *stop.borrow() {
-        return not_begun(STOPPED.to_owned());
+        return not_begun(stopped(arguments));
     }
     let problem = |error: &Unobserved| Problem::from_unobserved(error, &names);
     if !arguments.yes || look.snapshot.begun.elapsed() > FRESH {
         match standalone::look(&client, group, kept, &arguments.approve).await {
+            Ok(anew) if !is_same_place(&look.snapshot.target, &anew.snapshot.target) => {
+                let (before, now) = (&look.snapshot.target, &anew.snapshot.target);
+                return not_begun(format!(
+                    "the plan was about organization {}, and by now the token belongs to organization {}: nothing is done there; see whose token it is",
+                    before.organization_id, now.organization_id
+                ));
+            }
             Ok(anew) => look = anew,
             Err(error) => return not_begun(problem(&error).to_string()),
         }
@@ -189,14 +223,14 @@ async fn apply_one(seen: Seen<'_>, arguments: &Arguments, kept: Kept, stop: &wat
         Box::pin(carry_out(&client, look, mail, &mut progress, stop.clone())).await;
     progress.end();
     if hides && !arguments.first_invitation {
-        anstream::eprintln!(
+        tell(&format!(
             "warning: Organization {}: the server lists no open invitations, so the next run cannot know whom this one has mailed: take them out first, and do not run this unattended",
             planned.name
-        );
+        ));
     }
     let error = match ending {
         Ending::Settled => None,
-        Ending::Stopped => Some(STOPPED.to_owned()),
+        Ending::Stopped => Some(stopped(arguments)),
         Ending::Doubtful => Some(
             "the server's list of members cannot be trusted, so nothing more is done: run it again, and ask `doctor` if it stays"
                 .to_owned(),
@@ -205,12 +239,4 @@ async fn apply_one(seen: Seen<'_>, arguments: &Arguments, kept: Kept, stop: &wat
         Ending::Unobserved(error) => Some(problem(&error).to_string()),
     };
     OutcomeReport::new(&planned, report(group, &left), &left.desired, &deeds, unknown, error)
-}
-
-fn tell(outcomes: &[OutcomeReport], output: Format) -> anyhow::Result<()> {
-    let text: Vec<String> = match output {
-        Format::Text => outcomes.iter().map(|outcome| format!("\n{}", outcome_text(outcome, colour::paint))).collect(),
-        Format::Json => vec![format!("{:#}\n", serde_json::json!({ "version": 1, "organizations": outcomes }))],
-    };
-    print(&text.concat())
 }

@@ -1,5 +1,6 @@
 //! What the files of a command declare, once they are found valid, and what the environment says. Asks no server.
 
+use super::print::tell;
 use crate::manifest::{Severity, manifests, read};
 use crate::standalone::{API_KEY, Environment, Objects, URL};
 use crate::validation::Judge;
@@ -15,7 +16,7 @@ pub fn declared(paths: &[PathBuf]) -> anyhow::Result<Objects> {
     let errors = faults.iter().filter(|fault| is_error(fault.severity)).count();
     // That a Secret is not among the files is nothing to warn about: the environment has the token.
     for fault in faults.iter().filter(|fault| is_error(fault.severity) || !is_about_a_secret(fault.field.as_deref())) {
-        anstream::eprintln!("{fault}");
+        tell(&fault.to_string());
     }
     anyhow::ensure!(errors == 0, "the files are not valid ({errors} of the lines above): correct them first");
     let objects = Objects::of(&found)?;
@@ -38,6 +39,6 @@ pub fn environment() -> Environment {
 /// Whoever is on the way to a server by plain http can read the token.
 pub fn warn_of_plain_http(url: &str) {
     if crate::label_studio::BaseUrl::parse(url).is_ok_and(|url| url.exposes_token()) {
-        anstream::eprintln!("warning: {url} is plain http: anybody on the way can read the token; use https");
+        tell(&format!("warning: {url} is plain http: anybody on the way can read the token; use https"));
     }
 }

@@ -1,5 +1,6 @@
 //! `detach`: takes the finalizers off, so that an uninstall leaves nothing hanging.
 
+use super::print::tell;
 use super::runtime;
 use crate::controller::{self, Detached, Scope};
 use std::io::Write as _;
@@ -27,7 +28,7 @@ pub fn detach(Arguments { namespace, lease_namespace }: Arguments) -> anyhow::Re
     let scope = Scope { namespaces: namespace, lease_namespace };
     let detached = runtime::block_on(async {
         let kube = kube::Client::try_from(runtime::config().await?)?;
-        Ok(controller::detach(&kube, &scope, |waits| anstream::eprintln!("{waits}")).await?)
+        Ok(controller::detach(&kube, &scope, tell).await?)
     })?;
     print(&detached)?;
     let Detached { left, .. } = &detached;

@@ -1,7 +1,7 @@
 //! `export`: what a server holds, as manifests, as a list of people, or as a state for `plan --state`.
 
 use super::declared::{environment, warn_of_plain_http};
-use super::print::print;
+use super::print::{print, tell};
 use super::{Answer, runtime};
 use crate::engine::observe::observe;
 use crate::engine::problem::Problem;
@@ -10,6 +10,7 @@ use crate::engine::state::State;
 use crate::engine::workspaces::read_all_workspaces;
 use crate::export::{Document, csv, manifests, rows};
 use crate::label_studio::Edition;
+use crate::manifest::manifests_below;
 use crate::resources::{OrganizationSpec, RateLimit};
 use crate::standalone::{URL, connect_to};
 use anyhow::Context as _;
@@ -46,12 +47,13 @@ pub fn export(arguments: &Arguments) -> anyhow::Result<Answer> {
     let Arguments { output, .. } = arguments;
     let snapshot = runtime::block_on(read(arguments))?;
     let now = Timestamp::now();
-    let out = match output.to_str() {
+    let word = output.to_str().map(str::to_lowercase);
+    let out = match word.as_deref() {
         Some("-") => {
             manifests(&snapshot).into_iter().flat_map(|document| ["---\n".to_owned(), document.text]).collect()
         }
         Some("state") => {
-            anstream::eprintln!("this names every member of the organization: personal data, to be kept as such");
+            tell("this names every member of the organization: personal data, to be kept as such");
             serde_json::to_string_pretty(&State::of(&snapshot, now))? + "\n"
         }
         Some("csv") => csv(&rows(&snapshot))?,
@@ -99,7 +101,7 @@ async fn read(Arguments { url, output, requests_per_second }: &Arguments) -> any
         snapshot.completeness != Completeness::Incomplete,
         "the server's list of members is not complete, so an export would lose people: run this again"
     );
-    if output.as_os_str() == "state" && snapshot.edition == Edition::Enterprise {
+    if output.as_os_str().eq_ignore_ascii_case("state") && snapshot.edition == Edition::Enterprise {
         let read = read_all_workspaces(&client, &mut snapshot).await;
         read.map_err(|error| Problem::from_client(&error, &names)).context("workspaces")?;
     }
@@ -111,13 +113,8 @@ async fn read(Arguments { url, output, requests_per_second }: &Arguments) -> any
 fn write_files(folder: &Path, documents: &[Document]) -> anyhow::Result<()> {
     let about = |path: &Path| path.display().to_string();
     std::fs::create_dir_all(folder).with_context(|| about(folder))?;
-    for entry in std::fs::read_dir(folder).with_context(|| about(folder))? {
-        let path = entry.with_context(|| about(folder))?.path();
-        if !path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known)) {
-            continue;
-        }
-        let ours =
-            documents.iter().find(|document| path.file_name().is_some_and(|name| name == document.name.as_str()));
+    for path in manifests_below(folder)? {
+        let ours = documents.iter().find(|document| path == folder.join(&document.name));
         let same = ours.is_some_and(|ours| std::fs::read(&path).is_ok_and(|known| known == ours.text.as_bytes()));
         anyhow::ensure!(
             same,
@@ -128,7 +125,7 @@ fn write_files(folder: &Path, documents: &[Document]) -> anyhow::Result<()> {
     for Document { name, text } in documents {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| about(&path))?;
-        anstream::eprintln!("{}", path.display());
+        tell(&path.display().to_string());
     }
     Ok(())
 }

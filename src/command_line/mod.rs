@@ -20,6 +20,7 @@ mod validate;
 
 use crate::revision::VERSION;
 use clap::{Parser, Subcommand};
+use print::tell;
 use std::process::ExitCode;
 
 /// Of every command: what its exit codes mean, and an example. `man` makes a section of each paragraph.
@@ -104,7 +105,7 @@ pub fn main() -> ExitCode {
         Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

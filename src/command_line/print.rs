@@ -10,3 +10,8 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         written => Ok(written?),
     }
 }
+
+/// Everything else, a line on standard error. Where nobody can be told, the work goes on.
+pub fn tell(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}

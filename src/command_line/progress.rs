@@ -1,5 +1,6 @@
 //! How far a run has come, on a terminal: counts, and what the configured rate alone still needs. Nothing elsewhere.
 
+use super::print::tell;
 use crate::engine::plan::Step;
 use crate::standalone::Watcher;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,7 +64,7 @@ impl Watcher for Progress {
             indicatif::HumanDuration(how_long)
         );
         if self.bar.is_hidden() {
-            anstream::eprintln!("{waits}");
+            tell(&waits);
         } else {
             self.bar.println(waits);
         }

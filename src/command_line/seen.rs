@@ -86,7 +86,14 @@ pub fn by_state(objects: &Objects, files: &[PathBuf]) -> anyhow::Result<Vec<Orga
             reports.push(OrganizationReport::suspended(name, &group.organization));
             continue;
         }
-        let state = states.iter().find(|state| is_of(state, &group.organization)).with_context(|| {
+        let mut fitting = states.iter().filter(|state| is_of(state, &group.organization));
+        let (first, second) = (fitting.next(), fitting.next());
+        anyhow::ensure!(
+            second.is_none(),
+            "Organization {name}: spec.url {:?}: several --state files are of it: name one, or say which organization in spec.organizationId",
+            spec.url
+        );
+        let state = first.with_context(|| {
             let wanted = spec.organization_id.map(|id| format!(", organization {id}")).unwrap_or_default();
             let known = states.iter().map(|state| &state.target);
             let known: Vec<String> =

@@ -21,7 +21,10 @@ pub fn url(base_url: &BaseUrl, names: &Names) -> Finding {
 /// Whether a Label Studio answers; of a refused token its version is not told, and it is one all the same.
 pub fn server(answer: &Result<Version, Error>, names: &Names) -> Finding {
     match answer {
-        Err(error) if !is_about_the_token(error) => refused(Check::Server, error, names),
+        Err(error) if asks_who(error) && !error.is_explained() => {
+            Finding::failed(Check::Server, error.to_string()).remedy(in_front(names))
+        }
+        Err(error) if !asks_who(error) => refused(Check::Server, error, names),
         Ok(_) | Err(_) => Finding::ok(Check::Server, "it answers"),
     }
 }
@@ -29,6 +32,10 @@ pub fn server(answer: &Result<Version, Error>, names: &Names) -> Finding {
 pub fn version(answer: &Result<Version, Error>, with_token: bool, names: &Names) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
+        // A token that is refused altogether is told of with the sign-in.
+        Err(error) if with_token && error.class() == Class::Forbidden => {
+            return refused(Check::Version, error, names);
+        }
         Err(error) => return Finding::warning(Check::Version, format!("not told: {error}")),
     };
     let release = answer.release.as_deref().unwrap_or("of an unnamed release");
@@ -50,8 +57,16 @@ pub fn version(answer: &Result<Version, Error>, with_token: bool, names: &Names)
     }
 }
 
-fn is_about_the_token(error: &Error) -> bool {
+fn asks_who(error: &Error) -> bool {
     matches!(error.class(), Class::Unauthorized | Class::Forbidden)
+}
+
+/// Label Studio explains itself; a proxy that wants a sign-in of its own does not.
+fn in_front(names: &Names) -> String {
+    format!(
+        "something in front of Label Studio asks who you are: check {} {:?}, or ask whoever runs it",
+        names.place, names.url
+    )
 }
 
 pub fn no_organization(me: &Whoami, names: &Names) -> Finding {
@@ -83,10 +98,10 @@ pub fn own_role(me: &Whoami, edition: Option<Edition>, names: &Names) -> Finding
                 names.secret
             ))
         }
-        None if edition == Some(Edition::Enterprise) => {
-            Finding::warning(Check::Role, "the server does not tell it; it takes an Owner or Administrator")
+        None if edition == Some(Edition::Community) => {
+            Finding::ok(Check::Role, "none, as open source has no roles: every member may do everything")
         }
-        None => Finding::ok(Check::Role, "none, as open source has no roles: every member may do everything"),
+        None => Finding::warning(Check::Role, "the server does not tell it; it takes an Owner or Administrator"),
     }
 }
 
@@ -105,6 +120,11 @@ pub fn members(walks: &Result<(Option<Roster>, Roster), Error>, names: &Names) -
                 "{listed} are listed, and the server counts {count}: who is listed is managed; somebody else is invited only if a search does not find them, and nobody is ever said to have left"
             ),
         ),
+        Completeness::Incomplete if *listed == 0 => Finding::failed(
+            Check::Members,
+            "nobody is listed, not even whoever the token belongs to: until somebody is, nobody is invited, and nobody is said to have left",
+        )
+        .remedy("run this again; if it stays so, look for a proxy that changes or keeps answers"),
         Completeness::Incomplete => Finding::failed(
             Check::Members,
             format!(
@@ -197,6 +217,8 @@ pub fn sign_up(answer: &Result<SignUp, Error>, requires_invite: bool, names: &Na
         Ok(SignUp::Unclear) => {
             no("the login page and the sign-up form do not say the same".to_owned()).remedy("wait for a roll-out to end")
         }
+        // Asked without a token, so it is none of a token's business.
+        Err(error) if asks_who(error) => no(format!("not told: {error}")).remedy(in_front(names)),
         Err(error) => Finding { remedy: remedy(error, names), ..no(format!("not told: {error}")) },
     }
 }

@@ -115,7 +115,7 @@ impl Problem {
         Self {
             kind,
             reason,
-            message: format!("{error}{remedy}"),
+            message: if remedy.is_empty() { error.to_string() } else { sentence(error) + &remedy },
             authenticated: (reason == "Unauthorized").then_some(false),
             retry_after: error.retry_after(),
         }
@@ -127,6 +127,11 @@ impl Problem {
         }
         self
     }
+}
+
+/// Without its full stop: something follows.
+fn sentence(error: &Error) -> String {
+    error.to_string().trim_end_matches('.').to_owned()
 }
 
 fn kind_and_reason(error: &Error) -> (Kind, &'static str) {

@@ -150,7 +150,7 @@ impl Error {
     }
 
     /// True if a refusal was explained in Label Studio's own form; a proxy's page is not.
-    pub(super) fn is_explained(&self) -> bool {
+    pub fn is_explained(&self) -> bool {
         match self {
             Self::Status { detail, fields, error_id, .. } => {
                 detail.is_some() || error_id.is_some() || !fields.is_empty()

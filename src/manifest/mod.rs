@@ -12,5 +12,5 @@ pub use definitions::definition_files;
 pub use fault::{Fault, Severity};
 pub use node::{Node, Place, Step, Value, path};
 pub use objects::{Kind, Manifest, Manifests, manifests};
-pub use read::{Text, Unreadable, read};
+pub use read::{Text, Unreadable, manifests_below, read};
 pub use scalar::{comment, scalar};

@@ -51,6 +51,12 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Text>, Unreadable> {
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let found = manifests_below(folder)?;
+    if found.is_empty() { Err(Unreadable::NoManifest(folder.display().to_string())) } else { Ok(found) }
+}
+
+/// `*.yaml`, `*.yml` and `*.json` in a folder and below, but for what is hidden.
+pub fn manifests_below(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
     // Links are followed, since mounted ConfigMaps are made of them; a circle of them is an error.
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
@@ -62,7 +68,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
             found.push(entry.into_path());
         }
     }
-    if found.is_empty() { Err(Unreadable::NoManifest(folder.display().to_string())) } else { Ok(found) }
+    Ok(found)
 }
 
 fn open(path: &Path) -> Result<Text, Unreadable> {

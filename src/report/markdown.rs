@@ -22,8 +22,14 @@ pub fn markdown(report: &Report) -> String {
     for organization in &report.organizations {
         about(&mut text, organization, &mut room);
     }
-    for note in &report.notes {
-        let _ = writeln!(text, "- {}", prose(note));
+    for (number, note) in report.notes.iter().enumerate() {
+        let line = format!("- {}\n", prose(note));
+        let Some(left) = room.checked_sub(line.len()) else {
+            let _ = writeln!(text, "- and {} more", report.notes.len() - number);
+            break;
+        };
+        room = left;
+        text.push_str(&line);
     }
     text
 }

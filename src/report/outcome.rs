@@ -41,12 +41,16 @@ impl OutcomeReport {
     ) -> Self {
         let mut done: Vec<Change> = deeds.iter().flat_map(|step| changes(desired, &step.cause, &step.action)).collect();
         let OrganizationReport { name, held, changes: mut left, .. } = after;
-        left.retain(|change| !change.email.as_ref().is_some_and(|email| unknown.contains(&folded(email))));
+        let is_unknown = |change: &Change| change.email.as_ref().is_some_and(|email| unknown.contains(&folded(email)));
+        left.retain(|change| !is_unknown(change));
         if error.is_none() {
             // Taken though its answer was lost: what came after shows it.
             let told: BTreeSet<String> = done.iter().chain(&left).map(Change::key).collect();
             let held: BTreeSet<&Option<String>> = held.iter().map(|held| &held.email).collect();
-            let taken = |change: &&Change| !held.contains(&change.email) && !told.contains(&change.key());
+            // Whom a search found needed no mail.
+            let may_be = |change: &Change| !change.searched_first && !is_unknown(change);
+            let taken =
+                |change: &&Change| may_be(change) && !held.contains(&change.email) && !told.contains(&change.key());
             done.extend(planned.changes.iter().filter(taken).cloned());
         }
         Self { name, done, held, left, unknown, error, suspended: false, heading: heading(planned) }

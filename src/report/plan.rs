@@ -3,7 +3,7 @@
 use super::change::{Change, Kind, changes};
 use crate::engine::desired::{Desired, Invite};
 use crate::engine::ledger::Ledger;
-use crate::engine::plan::{Plan, unmanaged};
+use crate::engine::plan::{Plan, UNTOLD_ROLE, unmanaged};
 use crate::engine::snapshot::Snapshot;
 use crate::label_studio::Edition;
 use crate::resources::{HeldReason, Mode, Organization, SAME_WISH};
@@ -208,11 +208,14 @@ fn held(desired: &Desired, plan: &Plan, stands: &Ledger) -> Vec<Held> {
             let Some(reason) = &person.reason else { continue };
             let message = person.message.clone().unwrap_or_default();
             let known = HeldReason::ALL.into_iter().find(|known| known.as_str() == reason);
-            let same_wish = known == Some(HeldReason::Conflict) && message.starts_with(SAME_WISH);
+            // The same wish twice; and an invitation that an earlier run may have sent itself.
+            let harmless = message.starts_with(SAME_WISH) || message.starts_with(UNTOLD_ROLE);
+            // Acted on once, it says to whoever remembers; here nobody does.
+            let message = if message.contains("annotate") { format!("{message}{UNHEEDED}") } else { message };
             held.push(Held {
                 reason: reason.clone(),
                 // In a cluster an incomplete roster is read again; here nobody does.
-                blocks: known.is_none_or(|known| known.stalls() || known == HeldReason::IncompleteRoster) && !same_wish,
+                blocks: known.is_none_or(|known| known.stalls() || known == HeldReason::IncompleteRoster) && !harmless,
                 message,
                 email: Some(person.email.trim().to_owned()),
                 user_invite: Some(invite.name.clone()),
@@ -221,6 +224,9 @@ fn held(desired: &Desired, plan: &Plan, stands: &Ledger) -> Vec<Held> {
     }
     held
 }
+
+/// After a message that is made for a status.
+const UNHEEDED: &str = " (that is for the operator in a cluster: here take the address out, or invite by hand)";
 
 fn totals(changes: &[Change], held: &[Held], desired: &Desired, stands: &Ledger) -> Totals {
     let of = |test: &dyn Fn(Kind) -> bool| changes.iter().filter(|change| test(change.action)).count();

@@ -79,6 +79,8 @@ pub async fn carry_out(
                 }
             }
             Stop::Settled { wait: None } => Ending::Settled,
+            // It never is whole, and nothing more can be done by it: that is held.
+            Stop::Doubtful if snapshot.may_hide() => Ending::Settled,
             Stop::Preempted => Ending::Stopped,
             Stop::Failed(error) => Ending::Failed(error),
             Stop::Unobserved(error) => Ending::Unobserved(error),

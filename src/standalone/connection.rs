@@ -54,7 +54,7 @@ pub enum Unconnected {
     )]
     OtherServer { named: String, url: String, secret: String },
     #[error(
-        "{API_KEY} is the token of one server, and the files name several, such as {url:?} and {other:?}: add their Secrets to the files, or apply each with a run of its own"
+        "{API_KEY} is the token of one server, and the files name several, such as {url:?} and {other:?}: set {URL}, add their Secrets to the files, or give each a run of its own"
     )]
     SeveralServers { url: String, other: String },
     #[error("{URL} is set and empty, so it does not say which server {API_KEY} is for: name the server, or unset it")]
@@ -158,13 +158,13 @@ fn parse(place: &'static str, url: &str) -> Result<BaseUrl, Unconnected> {
     BaseUrl::parse(url).map_err(|why| Unconnected::Url { place, url: without_secrets(url), why })
 }
 
-/// A URL as people may see it, whatever somebody wrote into it.
+/// A URL as people may see it, whatever somebody wrote into it: where there is a password, its last `@` ends it, though it hold
+/// what else would end a host.
 pub fn without_secrets(url: &str) -> String {
-    let shown = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = shown.split_once("://") else { return shown.to_owned() };
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 
 /// The token, and where it comes from.
@@ -198,7 +198,8 @@ fn may_go_there(objects: &Objects, group: &Group, environment: &Environment) -> 
             secret: credentials.secret_ref.name.clone(),
         }),
         None => {
-            let others = objects.groups.iter().map(|other| &other.organization.spec.url);
+            let asked = objects.groups.iter().filter(|other| !other.organization.spec.suspend);
+            let others = asked.map(|other| &other.organization.spec.url);
             match others.into_iter().find(|other| !is_same_url(other, url)) {
                 Some(other) => Err(Unconnected::SeveralServers { url: url.clone(), other: other.clone() }),
                 None => Ok(()),
@@ -224,4 +225,25 @@ fn ca_bundle(objects: &Objects, group: &Group) -> Result<Option<Vec<u8>>, Unconn
     let what = "spec.tls.caBundle";
     let bytes = entries.get(key).ok_or(Unconnected::NoEntry { what, object, key: key.clone() })?;
     Ok(Some(bytes.expose_secret().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn whatever_is_wrong_with_a_url_its_password_is_not_shown() {
+        for url in [
+            "https://user:secret@x",
+            "user:secret@x",
+            "http://user:se/cret@x",
+            "http://user:se#cret@x",
+            "http://user:se?cret@x",
+            "https://user:sec@ret@x",
+        ] {
+            let shown = without_secrets(url);
+            assert!(shown.ends_with('x') && !shown.contains("se") && !shown.contains("ret"), "{url}: {shown}");
+        }
+        assert_eq!(without_secrets("https://example.com/studio?token=x#y"), "https://example.com/studio");
+    }
 }

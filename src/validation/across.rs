@@ -122,6 +122,9 @@ fn organization_missing(known: &BTreeSet<Name>, invite: &Read<UserInvite>) -> Op
     let elsewhere = known.iter().find(|(_, name)| *name == reference.name);
     let remedy = match (nearest(&reference.name, here), elsewhere) {
         (Some(near), _) => format!("did you mean {near:?}?"),
+        (None, Some(("", _))) => {
+            "its file names no namespace, and this one does: name the same in both, or in none".to_owned()
+        }
         (None, Some((other, _))) => {
             format!(
                 "one is in namespace {other:?}: name it in spec.organizationRef.namespace, and grant this namespace there"

@@ -54,11 +54,14 @@ pub fn out_of_reach(view: &View, invite: &Invite, email: &str, before: Option<&P
         return Some(above(namespace, &highest, &format!("the person's role {higher}")));
     }
     let message = format!(
-        "the server does not tell the role of the invitation, which may be above {highest}, the highest that the Organization grants namespace {namespace:?}"
+        "{UNTOLD_ROLE}, which may be above {highest}, the highest that the Organization grants namespace {namespace:?}"
     );
     let untold = is_untold_invitation(member, before) && highest != Role::Administrator;
     untold.then_some(Ungranted { reason: HeldReason::RoleAboveGrant, message })
 }
+
+/// How the message begins where nobody knows how high an open invitation goes: in status its role would be remembered.
+pub const UNTOLD_ROLE: &str = "the server does not tell the role of the invitation";
 
 /// What becomes of somebody who departs. Another namespace takes nothing from those whom it may not touch, or not any more,
 /// whatever it could do when it was asked; and nobody leaves here who is claimed through another Organization.

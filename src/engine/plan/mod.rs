@@ -19,7 +19,7 @@ mod view;
 
 pub use departure::{is_known_here_alone, must_depart};
 pub use entry::{MOST_MESSAGE, at_most, held, role_named};
-pub use grant::{claimant, effective_claimant, is_refused, unmanaged};
+pub use grant::{UNTOLD_ROLE, claimant, effective_claimant, is_refused, unmanaged};
 pub use guard::{WINDOW, removals_in_window};
 pub use step::{Action, Cause, Guest, Place, Places, Step};
 
