@@ -1,7 +1,7 @@
 //! `apply`: plan, question, and the rounds of the controller over the files, with a memory that ends with the run.
 
 use super::declared::{declared, environment};
-use super::print::{print, tell};
+use super::print::{Format, print, tell};
 use super::progress::Progress;
 use super::seen::{Live, Seen, report, see};
 use super::{Answer, colour, runtime};
@@ -58,12 +58,6 @@ pub struct Arguments {
     mail_timeout_ms: u64,
     #[arg(long, hide = true, env = "LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", default_value_t = 60_000)]
     mail_settle_ms: u64,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 const STOPPED: &str = "stopped: run it again to do the rest";

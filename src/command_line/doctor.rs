@@ -1,7 +1,7 @@
 //! `doctor`: why it does not work, and what to do. Writes nothing.
 
 use super::declared::{declared, environment};
-use super::print::print;
+use super::print::{Format, print};
 use super::{Answer, colour, runtime};
 use crate::doctor::{Declared, Finding, Level, examine};
 use crate::resources::Organization;
@@ -34,12 +34,6 @@ pub struct Arguments {
     /// Text for people, or JSON for tools.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// The form of the JSON. It changes only with a line in the changelog.

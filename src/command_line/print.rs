@@ -3,6 +3,13 @@
 
 use std::io::{ErrorKind, Write as _};
 
+/// Of those results that both people and tools read.
+#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,7 +1,7 @@
 //! `validate`: what the API server would say to these files, and what only all of them together show. No network.
 
 use super::Answer;
-use super::print::print;
+use super::print::{Format, print};
 use crate::manifest::{Fault, Kind, Manifests, Severity, Text, manifests, read};
 use crate::validation::Judge;
 use serde_json::json;
@@ -25,12 +25,6 @@ pub struct Arguments {
     /// Text for people, or JSON for tools.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// The form of the JSON. It changes only with a line in the changelog.
