@@ -1,6 +1,6 @@
 //! A real Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager. RBAC is on; there are no nodes.
 
-use crate::{Helm, Kubectl, Process, Request, RunFolder, Tool, audit, checkout, free_port, random_word};
+use crate::{Helm, Kubectl, Process, Request, RunFolder, Tool, audit, checkout, etcd, free_port, random_word};
 use anyhow::Context as _;
 use base64::Engine as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -41,7 +41,7 @@ impl ControlPlane {
         let mut attempt = 1;
         loop {
             match Self::start_once(&binaries).await {
-                Err(error) if attempt < 3 && format!("{error:#}").contains("address already in use") => attempt += 1,
+                Err(error) if attempt < 3 && format!("{error:#}").contains(etcd::TAKEN) => attempt += 1,
                 other => return other,
             }
         }
@@ -69,16 +69,7 @@ impl ControlPlane {
         std::fs::write(folder.file("sa.pub"), public)?;
         std::fs::write(folder.file("tokens.csv"), format!("{token},admin,admin-uid,\"system:masters\"\n"))?;
 
-        let etcd_url = format!("http://127.0.0.1:{client_port}");
-        let peer_url = format!("http://127.0.0.1:{peer_port}");
-        let mut etcd = Command::new(binaries.join("etcd"));
-        etcd.args(["--name", "default", "--log-level", "error", "--unsafe-no-fsync"])
-            .args(["--listen-client-urls", &etcd_url, "--advertise-client-urls", &etcd_url])
-            .args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url])
-            .args(["--initial-cluster", &format!("default={peer_url}")])
-            .arg("--data-dir")
-            .arg(folder.file("etcd"));
-        let etcd = folder.start_logged("etcd", &etcd)?;
+        let (etcd, etcd_url) = etcd::start(&folder, binaries, client_port, peer_port).await?;
 
         let mut api_server_command = Command::new(binaries.join("kube-apiserver"));
         api_server_command
@@ -306,7 +297,7 @@ impl ControlPlane {
 }
 
 /// How long a part may take to start on a machine that is busy with other things.
-const START: Duration = Duration::from_secs(90);
+pub(crate) const START: Duration = Duration::from_secs(90);
 
 fn certificate(folder: &RunFolder) -> PathBuf {
     folder.file("certificates/apiserver.crt")

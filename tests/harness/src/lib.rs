@@ -17,6 +17,7 @@
 
 mod audit;
 mod control_plane;
+mod etcd;
 mod label_studio;
 mod operator_process;
 mod parts;
@@ -75,9 +76,27 @@ pub fn checkout() -> PathBuf {
     here.ancestors().nth(2).map_or_else(|| here.clone(), std::path::Path::to_path_buf)
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// A port of 127.0.0.1 that was free a moment ago, for a program that cannot bind port 0 itself. No two calls of one process
+/// give the same, and none is of the range from which the system takes the ports of outgoing connections: any connection
+/// could take such a port before the program binds it, or while the program is stopped.
 fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    use ring::rand::SecureRandom as _;
+    use std::sync::atomic::{AtomicU16, Ordering};
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static NEXT: std::sync::OnceLock<AtomicU16> = std::sync::OnceLock::new();
+    // Test programs that run at once begin at different places.
+    let mut random = [0_u8; 2];
+    ring::rand::SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| anyhow::anyhow!("the system gave no random bytes"))?;
+    let next = NEXT.get_or_init(|| AtomicU16::new(u16::from_be_bytes(random)));
+    for _ in PORTS {
+        let port = PORTS.start + next.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port of {PORTS:?} is free")
 }
 
 /// A word that nobody guesses: 32 hexadecimal digits.
