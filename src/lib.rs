@@ -10,6 +10,7 @@ pub mod engine;
 pub mod export;
 pub mod label_studio;
 pub mod manifest;
+mod nearest;
 pub mod report;
 pub mod resources;
 pub mod revision;

@@ -1,6 +1,6 @@
 //! `apply`: plan, question, and the rounds of the controller over the files, with a memory that ends with the run.
 
-use super::declared::{declared, environment};
+use super::declared::{PATHS, declared, environment};
 use super::print::{Format, print, tell};
 use super::progress::Progress;
 use super::seen::{Live, Seen, report, see};
@@ -32,8 +32,7 @@ Example:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", help = PATHS)]
     paths: Vec<PathBuf>,
 
     /// Do not ask.

@@ -37,6 +37,9 @@ pub fn environment() -> Environment {
 }
 
 /// Whoever is on the way to a server by plain http can read the token.
+/// The help of every `PATH`.
+pub const PATHS: &str = "Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input";
+
 pub fn warn_of_plain_http(url: &str) {
     if crate::label_studio::BaseUrl::parse(url).is_ok_and(|url| url.exposes_token()) {
         tell(&format!("warning: {url} is plain http: anybody on the way can read the token; use https"));

@@ -1,6 +1,6 @@
 //! `plan`: what would be done, for people in a pull request and for the tools around it. Writes nothing.
 
-use super::declared::{declared, environment};
+use super::declared::{PATHS, declared, environment};
 use super::print::print;
 use super::seen::{by_state, see};
 use super::{Answer, colour, runtime};
@@ -20,8 +20,7 @@ Example:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", help = PATHS)]
     paths: Vec<PathBuf>,
 
     /// Text for people, JSON for tools, or Markdown for a comment.

@@ -1,6 +1,7 @@
 //! `validate`: what the API server would say to these files, and what only all of them together show. No network.
 
 use super::Answer;
+use super::declared::PATHS;
 use super::print::{Format, print};
 use crate::manifest::{Fault, Kind, Manifests, Severity, Text, manifests, read};
 use crate::validation::Judge;
@@ -18,8 +19,7 @@ Example:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files, folders (*.yaml, *.yml and *.json in them and below) or - for standard input.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", help = PATHS)]
     paths: Vec<PathBuf>,
 
     /// Text for people, or JSON for tools.

@@ -4,6 +4,7 @@
 use super::desired::Desired;
 use super::snapshot::Snapshot;
 use crate::label_studio::{Boottime, Class, Client, Edition, Error, Reach};
+use crate::nearest::near;
 use crate::resources::HeldReason;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,15 +189,10 @@ impl Workspaces {
         }
     }
 
-    /// What may have been meant: titles that differ by case or by a slip, or by more where they are long.
+    /// What may have been meant.
     fn near(&self, title: &str) -> String {
-        let wanted = title.to_lowercase();
-        let slips = 1 + wanted.chars().count() / 5;
-        let distance = |other: &String| strsim::osa_distance(&wanted, &other.to_lowercase());
-        let mut near: Vec<(usize, &String)> = self.titles.keys().map(|other| (distance(other), other)).collect();
-        near.retain(|(distance, other)| *distance <= slips && *distance < other.chars().count());
-        near.sort();
-        let named: Vec<String> = near.iter().take(MOST_NEAR).map(|(_, other)| format!("{other:?}")).collect();
+        let near = near(title, self.titles.keys().map(String::as_str));
+        let named: Vec<String> = near.iter().take(MOST_NEAR).map(|other| format!("{other:?}")).collect();
         if named.is_empty() { String::new() } else { format!("; near: {}", named.join(", ")) }
     }
 

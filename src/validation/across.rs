@@ -1,10 +1,10 @@
 //! What only several manifests together show: an Organization that is missing, an address that two claim, what a grant does not
 //! allow, a Secret that is not there. Each of them may be right by itself.
 
-use super::nearest::nearest;
 use crate::engine::desired::claim_of;
 use crate::engine::grants::granted;
 use crate::manifest::{Fault, Kind, Manifest, Node, Place, Step, path};
+use crate::nearest::nearest;
 use crate::resources::{HeldReason, Organization, UserInvite, folded};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

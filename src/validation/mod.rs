@@ -4,7 +4,6 @@
 mod across;
 mod definition;
 mod json_schema;
-mod nearest;
 mod refusal;
 mod twice;
 

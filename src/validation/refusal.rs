@@ -1,7 +1,7 @@
 //! What the schema refuses, in words: which field, what is wrong with it, and what to write instead.
 
-use super::nearest::nearest;
 use crate::manifest::{Fault, Manifest, Place, Step, path};
+use crate::nearest::nearest;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
