@@ -49,7 +49,7 @@ async fn a_dropped_address_is_deactivated_after_the_grace() {
 async fn whoever_is_withdrawn_while_the_roster_is_read_is_not_mailed() {
     let mut stage = Stage::set(Options::default()).await;
     let roster = "/api/organizations/*/memberships";
-    stage.simulator.fault(Fault::on("GET", roster, FaultKind::Slow { milliseconds: 8000 }));
+    stage.simulator.fault(Fault::on("GET", roster, FaultKind::Slow { milliseconds: 20_000 }));
     stage.secret(&stage.simulator.legacy_token()).await;
     stage.apply(&stage.organization(json!({}))).await;
     stage.apply(&Stage::invite("team", "Annotator", &["new@example.com"])).await;

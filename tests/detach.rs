@@ -12,8 +12,7 @@ use stage::{SOON, Stage, condition};
 use std::path::Path;
 use std::process::Stdio;
 
-const LEASE: [(&str, &str); 2] =
-    [("LABEL_STUDIO_OPERATOR_LEADER_ELECT", "true"), ("LABEL_STUDIO_OPERATOR_LEASE_SECONDS", "3")];
+const LEASE: [(&str, &str); 1] = [("LABEL_STUDIO_OPERATOR_LEADER_ELECT", "true")];
 
 async fn detach(kubeconfig: &Path, arguments: &[&str]) -> Output {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_label-studio-operator"))
@@ -123,7 +122,16 @@ async fn without_a_lease_a_controller_is_found_by_what_it_puts_back() {
     let mut stage = Stage::set(Options::default()).await;
     stage.start_operator();
     attach(&stage).await;
-    let in_vain = detach_here(&stage).await;
+    let mut in_vain = detach_here(&stage).await;
+    // It looks on for a few seconds. A controller that a busy machine kept from its work for so long puts them back later.
+    for _ in 0..2 {
+        if in_vain.code == 0 {
+            for invite in ["userinvite/team", "userinvite/guests"] {
+                stage.until("it comes back", async || finalizers(&stage, invite).await == json!([OURS])).await;
+            }
+            in_vain = detach_here(&stage).await;
+        }
+    }
     assert_eq!(in_vain.code, 1, "{in_vain:?}");
     for words in ["no controller has a Lease here", &format!("{}/team", stage.namespace), "Stop the controller"] {
         assert!(in_vain.stderr.contains(words), "{words}: {in_vain:?}");
@@ -194,6 +202,11 @@ async fn it_says_what_it_may_not_do_and_needs_no_more_than_the_page_says() {
         stage.kubectl(&["create", "role", name, verbs, resource], "").await;
         let (role, account) = (format!("--role={name}"), format!("--serviceaccount={here}:detacher"));
         stage.kubectl(&["create", "rolebinding", name, &role, &account], "").await;
+        // The API server reads a new right a moment later.
+        let verb = verbs.rsplit(['=', ',']).next().unwrap();
+        let who = format!("--as=system:serviceaccount:{here}:detacher");
+        let ask = ["auth", "can-i", verb, resource.trim_start_matches("--resource="), "--namespace", &*here, &who];
+        stage.until("the right", async || stage.plane.kubectl().run(&ask, "").await.unwrap().ok().is_ok()).await;
     };
     right("leases", "--verb=list", "--resource=leases.coordination.k8s.io").await;
     let blind = detach(&kubeconfig, &arguments).await;

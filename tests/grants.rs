@@ -195,22 +195,10 @@ async fn a_team_whose_namespace_is_deleted_leaves_as_with_any_deletion() {
     stage.at(&home).ready("organization/acme", "True", "Reconciled").await;
 }
 
-/// Takes the operator's right in this team's namespace; how to bring it back.
-async fn take_the_right(stage: &Stage, team: &str) -> Value {
-    let (name, binding) = stage.binding().await;
-    stage.kubectl(&["delete", "rolebinding", &name], "").await;
-    let subject = &binding["subjects"][0];
-    let operator = ["namespace", "name"].map(|field| subject[field].as_str().unwrap()).join(":");
-    let operator = format!("--as=system:serviceaccount:{operator}");
-    let asks = ["auth", "can-i", "patch", "userinvites.labelstudio.rs", "--namespace", team, &operator];
-    stage.until("the right is gone", async || stage.plane.kubectl().run(&asks, "").await.unwrap().ok().is_err()).await;
-    binding
-}
-
 #[tokio::test]
 async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go_on() {
     let (mut stage, home, team) = with_ada().await;
-    let binding = take_the_right(&stage, &team).await;
+    let binding = stage.take_the_right("patch").await;
     stage.kubectl(&["delete", "userinvite/people", "--wait=false"], "").await;
     stage.apply(&invite(&home, "more", "Annotator", &["new@example.com"])).await;
 
@@ -238,8 +226,8 @@ async fn a_team_whose_objects_cannot_be_written_is_left_behind_and_the_others_go
 
 #[tokio::test]
 async fn nobody_is_mailed_for_a_list_that_grows_while_it_cannot_be_written() {
-    let (stage, home, team) = with_ada().await;
-    let binding = take_the_right(&stage, &team).await;
+    let (stage, home, _) = with_ada().await;
+    let binding = stage.take_the_right("patch").await;
     stage.apply(&invite(&home, "people", "Annotator", &["ada@example.com", "new@example.com"])).await;
     // Its turn comes several times.
     let tries = || stage.log_lines("left behind: it cannot be written");
@@ -254,8 +242,7 @@ async fn nobody_is_mailed_for_a_list_that_grows_while_it_cannot_be_written() {
 #[tokio::test]
 async fn a_namespace_that_cannot_be_listed_at_a_start_is_left_out_until_it_can_be() {
     let (mut stage, home, team) = with_ada().await;
-    let (name, binding) = stage.binding().await;
-    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    let binding = stage.take_the_right("list").await;
     assert_eq!(stage.operator().terminate().await.unwrap().status.code(), Some(0));
     stage.start_operator();
     stage.at(&home).apply(&Stage::invite("own", "Annotator", &["own@example.com"])).await;

@@ -175,7 +175,7 @@ async fn access_ends_on_time_without_anybody_looking_and_comes_back_with_a_later
     stage.secret(&stage.simulator.legacy_token()).await;
     stage.apply(&stage.organization(json!({}))).await;
     stage.ready("organization/acme", "True", "Reconciled").await;
-    let end = Timestamp::from_second(Timestamp::now().as_second() + 8).unwrap();
+    let end = Timestamp::from_second(Timestamp::now().as_second() + 30).unwrap();
     stage.apply(&invite(json!({"expiresAt": end.to_string()}))).await;
     stage.ready("userinvite/people", "True", "Reconciled").await;
     let role = || stage.simulator.member(ADA).unwrap().role;

@@ -165,11 +165,9 @@ async fn a_rotated_token_is_used_at_once() {
     stage.simulator.revoke_token();
     stage.kubectl(&["annotate", "organization/acme", "labelstudio.rs/reconcile=1"], "").await;
     stage.ready("organization/acme", "False", "Unauthorized").await;
-    let start = std::time::Instant::now();
     stage.secret(&stage.simulator.personal_access_token()).await;
+    // Without the watch of the Secret it would take until the next resync, ten minutes later.
     stage.ready("organization/acme", "True", "Reconciled").await;
-    println!("rotated token in use after {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
@@ -231,7 +229,7 @@ async fn sigterm_ends_it_in_time_and_starts_nothing_new() {
     stage.until("mails are on their way", async || stage.simulator.mails().len() > 1).await;
     let ended = stage.operator().terminate().await.unwrap();
     assert!(ended.status.success(), "{ended:?}\n{}", stage.log());
-    assert!(ended.took < Duration::from_secs(10), "{ended:?}");
+    assert_eq!(stage.log_lines("a pass did not end in time"), 0, "it was cut off: {ended:?}");
     let sent = stage.simulator.journal().len();
     stage.start_operator();
     stage.ready("userinvite/crowd", "True", "Reconciled").await;

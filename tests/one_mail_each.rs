@@ -48,6 +48,9 @@ async fn killed_twenty_times_in_the_middle_of_300_invitations_exactly_300_mails(
     assert_eq!(most_mails(&stage, &emails), 1);
 }
 
+/// Each life that was killed in a mail is waited for so long.
+const SHORT: [(&str, &str); 1] = [("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "2000")];
+
 /// Nobody but the operator knows of a mail there: whom it cannot tell of any more is held, and nobody is mailed twice.
 #[tokio::test]
 async fn killed_twenty_times_where_invitations_are_hidden_at_most_one_mail_each_and_the_rest_held() {
@@ -57,7 +60,7 @@ async fn killed_twenty_times_where_invitations_are_hidden_at_most_one_mail_each_
     let emails = crowd(80);
     invite(&stage, &emails).await;
     for round in 0..20_u64 {
-        stage.start_operator();
+        stage.start_operator_with(&SHORT);
         let before = stage.simulator.journal().len();
         let few = 4 + usize::try_from(round % 5).unwrap();
         stage.until("a few more requests", async || stage.simulator.journal().len() > before + few).await;
@@ -65,7 +68,7 @@ async fn killed_twenty_times_where_invitations_are_hidden_at_most_one_mail_each_
         stage.operator().kill_hard().unwrap();
     }
     assert!(stage.simulator.mails().len() < emails.len(), "killed too late to prove anything");
-    stage.start_operator();
+    stage.start_operator_with(&SHORT);
     let mut invite = json!(null);
     stage
         .until("an outcome for everybody", async || {

@@ -67,8 +67,7 @@ async fn what_refers_to_a_namespace_that_cannot_be_listed_is_told_so_and_can_be_
     for name in ["ada", "grace"] {
         stage.until("the finalizer", async || is_finalized(&stage, name).await).await;
     }
-    let (name, binding) = stage.at(&home).binding().await;
-    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    let binding = stage.at(&home).take_the_right("list").await;
     assert_eq!(stage.operator().terminate().await.unwrap().status.code(), Some(0));
     stage.start_operator();
 
@@ -121,8 +120,7 @@ async fn an_organization_where_only_invites_are_looked_for_is_not_acted_for_and_
 async fn a_right_that_is_lost_while_it_runs_stops_what_stands_on_it_until_it_is_back() {
     let (stage, way, team) = over_a_relay().await;
     let (mut stage, home, team) = play_on(stage, team).await;
-    let (name, binding) = stage.at(&team).binding().await;
-    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    let binding = stage.at(&team).take_the_right("list").await;
     way.hang_up();
     stage.at(&home);
     stage.until("it is told", async || is_told(&stage, "NamespaceLeftOut", &team).await).await;
@@ -155,8 +153,7 @@ async fn a_right_that_is_lost_while_it_runs_stops_what_stands_on_it_until_it_is_
 async fn an_organization_whose_namespace_cannot_be_listed_any_more_does_not_act() {
     let (stage, way, team) = over_a_relay().await;
     let (mut stage, home, team) = play_on(stage, team).await;
-    let (name, binding) = stage.at(&home).binding().await;
-    stage.kubectl(&["delete", "rolebinding", &name], "").await;
+    let binding = stage.at(&home).take_the_right("list").await;
     stage.simulator.set_role_by_hand("grace@example.com", "DI").unwrap();
     way.hang_up();
     let grace = stage.at(&team).ready("userinvite/grace", "False", "OrganizationNotFound").await;

@@ -33,7 +33,8 @@ impl Shard {
     async fn start_with(stage: &Stage, name: &str, more: &[(&str, &str)]) -> Self {
         let environment = [
             ("LABEL_STUDIO_OPERATOR_SELECTOR", &*format!("shard={name}")),
-            ("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "2000"),
+            // Nobody dies here, so nobody waits for it; and no answer is taken for lost only because the machine is busy.
+            ("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "20000"),
             ("LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", "1000"),
             ("LABEL_STUDIO_OPERATOR_START_SPREAD_MS", "0"),
             ("LABEL_STUDIO_OPERATOR_METRICS_ADDRESS", "127.0.0.1:0"),

@@ -98,7 +98,7 @@ async fn one_that_is_missing_leaves_none_of_the_others_open() {
 async fn a_stateful_set_that_hangs_is_told_of_and_goes_on_by_itself_when_its_pods_come_up() {
     let theirs = json!([{"name": VARIABLE, "value": "true"}]);
     for env in [json!([]), theirs] {
-        let stage = set_with(&[("LABEL_STUDIO_OPERATOR_LONGEST_ROLLOUT_MS", "1000")]).await;
+        let stage = set_with(&[("LABEL_STUDIO_OPERATOR_LONGEST_ROLLOUT_MS", "12000")]).await;
         stage.simulator.set_signup_closed(true);
         stage.apply(&workload("StatefulSet", &env)).await;
         if env == json!([]) {
@@ -110,7 +110,7 @@ async fn a_stateful_set_that_hangs_is_told_of_and_goes_on_by_itself_when_its_pod
         let organization = stage.ready("organization/acme", "False", "RolloutFailed").await;
         let message = condition(&organization, "Stalled")["message"].clone();
         let message = message.as_str().unwrap();
-        assert!(message.contains("StatefulSet \"studio\"") && message.contains("longer than 1s"), "{message}");
+        assert!(message.contains("StatefulSet \"studio\"") && message.contains("longer than 12s"), "{message}");
         rolled_out(&stage).await;
         stage.ready("organization/acme", "True", "Reconciled").await;
     }

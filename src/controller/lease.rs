@@ -259,6 +259,15 @@ fn unless_conflict(written: kube::Result<Lease>) -> kube::Result<Option<Lease>> 
 mod tests {
     use super::*;
 
+    /// A leader that dies just after a renewal is followed when another has seen that renewal, has waited the Lease out and looks.
+    #[test]
+    fn by_the_usual_terms_another_leads_within_sixteen_seconds_and_never_before_the_fence_is_closed() {
+        let terms = Terms { name: "lease".to_owned(), lasts: Duration::from_secs(12), looks_into: Vec::new() };
+        assert!(terms.pause() + terms.lasts + terms.pause() < Duration::from_secs(16));
+        assert!(terms.is_safe_for() + Duration::from_secs(4) <= terms.lasts);
+        assert!(terms.pause() * 4 < terms.is_safe_for(), "a renewal or two may fail");
+    }
+
     #[tokio::test]
     async fn no_number_that_somebody_writes_into_the_lease_ends_the_process() {
         let config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());

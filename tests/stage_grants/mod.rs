@@ -51,6 +51,15 @@ pub async fn person(plane: &ControlPlane, namespace: &str, name: &str, rights: &
         let account = format!("--serviceaccount={namespace}:{name}");
         kubectl.answer(&[&["create", "rolebinding", &own, &role, &account], &here[..]].concat()).await.unwrap();
     }
+    // The API server reads a new right a moment later.
+    let verb = match rights.last().unwrap() {
+        right if right.contains(',') || right.starts_with("grant-") => right.rsplit(',').next().unwrap(),
+        right if right.ends_with("view") => "get",
+        _ => "grant-annotator",
+    };
+    let who = format!("--as=system:serviceaccount:{namespace}:{name}");
+    let ask = [&["auth", "can-i", verb, "userinvites.labelstudio.rs", &who], &here[..]].concat();
+    eventually("the rights", SOON, async || Ok(kubectl.run(&ask, "").await?.ok().is_ok().then_some(()))).await.unwrap();
     kubectl.with_kubeconfig(plane.account_kubeconfig(namespace, name).await.unwrap())
 }
 

@@ -143,7 +143,6 @@ async fn play_guarded(stage: &Stage) {
     for name in ["goes", "off"] {
         stage.ready(&format!("userinvite/{name}"), "True", "Reconciled").await;
     }
-    stage.delete("userinvite/goes").await;
     // One was removed, and four more are too many: a person approves it.
     stage.apply(&Stage::invite("off", "Deactivated", &emails[..5])).await;
     stage.ready("userinvite/off", "False", "RemovalGuard").await;
@@ -158,6 +157,7 @@ async fn play_guarded(stage: &Stage) {
         .await;
     stage_link::annotate(stage, "approve", digest.as_str().unwrap()).await;
     stage.ready("userinvite/off", "True", "Reconciled").await;
+    stage.delete("userinvite/goes").await;
     stage.ready("organization/acme", "False", "DeparturesHeld").await;
     reconcile(stage, "1").await;
 }

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 /// Fields are dropped in the order in which they stand: who asks goes before who answers.
 pub struct ControlPlane {
-    _controller_manager: Process,
+    controller_manager: Option<Process>,
     api_server: Mutex<Option<Arc<Process>>>,
     _etcd: Process,
     api_server_command: Command,
@@ -97,21 +97,8 @@ impl ControlPlane {
         let admin_kubeconfig = folder.file("admin.kubeconfig");
         write_kubeconfig(&admin_kubeconfig, &url, &certificate(&folder), &token, "default")?;
 
-        let mut controller_manager = Command::new(binaries.join("kube-controller-manager"));
-        controller_manager
-            .args(["--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000"])
-            .arg(
-                "--controllers=deployment-controller,replicaset-controller,statefulset-controller,garbage-collector-controller,\
-                 namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
-                 validatingadmissionpolicy-status-controller",
-            )
-            .arg("--kubeconfig")
-            .arg(&admin_kubeconfig);
-        // It waits by itself until the API server is well.
-        let controller_manager = folder.start_logged("kube-controller-manager", &controller_manager)?;
-
-        let control_plane = Self {
-            _controller_manager: controller_manager,
+        let mut control_plane = Self {
+            controller_manager: None,
             api_server: Mutex::new(Some(Arc::new(api_server))),
             _etcd: etcd,
             api_server_command,
@@ -123,7 +110,24 @@ impl ControlPlane {
             folder,
         };
         control_plane.wait_until_ready().await?;
+        control_plane.start_controller_manager()?;
         Ok(control_plane)
+    }
+
+    /// After the API server is well: it waits for that by itself, but on a busy machine too short a time, and then it ends.
+    fn start_controller_manager(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(self.binaries.join("kube-controller-manager"));
+        command
+            .args(["--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000"])
+            .arg(
+                "--controllers=deployment-controller,replicaset-controller,statefulset-controller,garbage-collector-controller,\
+                 namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
+                 validatingadmissionpolicy-status-controller",
+            )
+            .arg("--kubeconfig")
+            .arg(&self.admin_kubeconfig);
+        self.controller_manager = Some(self.folder.start_logged("kube-controller-manager", &command)?);
+        Ok(())
     }
 
     /// A fresh client as administrator. It belongs to the runtime of the caller.
