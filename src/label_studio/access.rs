@@ -212,7 +212,7 @@ mod tests {
             let server = Scripted::start(move |_| reply());
             let emails = ["a@example.com".to_owned()];
             let invite = Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] };
-            let soon = Boottime::now() + Duration::from_secs(20);
+            let soon = Boottime::now() + Duration::from_secs(60);
             let error = server.client(&personal()).invite(invite, soon).await.unwrap_err();
             assert!(!error.lost(), "{error}");
             assert!(server.asked().iter().all(|asked| asked.target.ends_with(RENEWAL)));

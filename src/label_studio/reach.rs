@@ -92,13 +92,13 @@ mod tests {
             base_url,
             token: Token::parse("sesame-sesame".into()).unwrap(),
             ca_bundle,
-            timeouts: Timeouts { mail: Duration::from_secs(5), ..Timeouts::default() },
+            timeouts: Timeouts { mail: Duration::from_secs(20), ..Timeouts::default() },
             traffic: Traffic::default(),
         };
         let emails = ["a@example.com".to_owned()];
         let invite = Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] };
         let client = Client::new(connection, Pace::unlimited()).unwrap();
-        client.invite(invite, Boottime::now() + Duration::from_secs(5)).await.unwrap_err()
+        client.invite(invite, Boottime::now() + Duration::from_secs(60)).await.unwrap_err()
     }
 
     #[tokio::test]

@@ -162,6 +162,10 @@ mod http_tests {
     use super::*;
 
     const TOKEN: &str = "sesame-sesame";
+    /// No deadline to be afraid of.
+    const AT_LEISURE: Duration = Duration::from_secs(60);
+    /// Long enough for a request to arrive, since its answer never does.
+    const SOON: Duration = Duration::from_secs(3);
 
     fn me() -> Reply {
         Reply::json(200, &json!({ "id": 1, "email": "a@example.com", "active_organization": 1 }))
@@ -220,16 +224,11 @@ mod http_tests {
 
     #[tokio::test]
     async fn a_mail_is_never_sent_again_after_an_answer_that_was_lost() {
-        for reply in [
-            refusal(500),
-            Reply::html(502),
-            Reply::html(504),
-            Reply::Cut,
-            Reply::Silence(Duration::from_secs(1)),
-            Reply::html(200),
-        ] {
+        for reply in [refusal(500), Reply::html(502), Reply::html(504), Reply::Cut, Reply::Silence, Reply::html(200)] {
+            let silent = matches!(reply, Reply::Silence);
             let server = Scripted::replies(vec![reply]);
-            let error = invite(&server.client(TOKEN), Duration::from_secs(5)).await.unwrap_err();
+            let client = if silent { server.client_that_waits(TOKEN, SOON) } else { server.client(TOKEN) };
+            let error = invite(&client, AT_LEISURE).await.unwrap_err();
             assert!(error.lost(), "{error}");
             assert_eq!(server.asked().len(), 1, "{error}");
         }
@@ -237,15 +236,16 @@ mod http_tests {
 
     #[tokio::test]
     async fn a_mail_is_sent_again_after_a_429_while_there_is_time() {
-        let busy = || refusal(429).header("Retry-After", "1");
-        let server = Scripted::replies(vec![busy(), Reply::with_type(200, "text/plain", Vec::new())]);
-        invite(&server.client(TOKEN), Duration::from_secs(5)).await.unwrap();
+        let busy = |seconds| refusal(429).header("Retry-After", seconds);
+        let server = Scripted::replies(vec![busy("1"), Reply::with_type(200, "text/plain", Vec::new())]);
+        invite(&server.client(TOKEN), AT_LEISURE).await.unwrap();
         let asked = server.asked();
         assert_eq!(asked.len(), 2);
         assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("POST", "/sub/api/invite/send-email"));
         assert_eq!(asked[0].body, r#"{"emails":["a@example.com"],"role":"AN"}"#);
-        let server = Scripted::start(move |_| busy());
-        let error = invite(&server.client(TOKEN), Duration::from_millis(500)).await.unwrap_err();
+        // The wait would end after the deadline, and the deadline is far enough off for the first try.
+        let server = Scripted::start(move |_| busy("30"));
+        let error = invite(&server.client(TOKEN), Duration::from_secs(20)).await.unwrap_err();
         assert_eq!((error.status(), error.lost(), server.asked().len()), (Some(429), false, 1));
     }
 
@@ -259,9 +259,9 @@ mod http_tests {
 
     #[tokio::test]
     async fn nobody_listening_is_told_apart_from_no_answer() {
-        let server = Scripted::start(|_| Reply::Silence(Duration::from_secs(2)));
-        let client = server.client(TOKEN);
-        let error = invite(&client, Duration::from_secs(5)).await.unwrap_err();
+        let server = Scripted::start(|_| Reply::Silence);
+        let client = server.client_that_waits(TOKEN, SOON);
+        let error = invite(&client, AT_LEISURE).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { reason: Reach::Timeout, .. }), "{error}");
         let gone = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -275,7 +275,7 @@ mod http_tests {
             traffic: super::super::Traffic::default(),
         };
         let client = Client::new(connection, super::super::Pace::unlimited()).unwrap();
-        let error = invite(&client, Duration::from_secs(5)).await.unwrap_err();
+        let error = invite(&client, AT_LEISURE).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { reason: Reach::Connect, .. }), "{error}");
         assert!(!error.lost());
     }

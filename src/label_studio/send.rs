@@ -248,7 +248,6 @@ pub(super) fn is_too_many(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::scripted::{Reply, Scripted};
-    use super::super::{Pace, Timeouts};
     use super::*;
 
     fn headers(pairs: &[(reqwest::header::HeaderName, &'static str)]) -> HeaderMap {
@@ -296,8 +295,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_its_bound_only() {
         let server = Scripted::start(|_| Reply::with_type(200, "application/json", vec![b' '; LONGEST_ANSWER + 1]));
-        let patient = Timeouts { read: Duration::from_secs(20), ..Timeouts::default() };
-        let client = server.client_with("sesame-sesame", patient, Pace::unlimited());
+        let client = server.client("sesame-sesame");
         assert!(matches!(client.whoami().await, Err(Error::TooLarge { limit: LONGEST_ANSWER, .. })));
         // A page of a list may be longer.
         assert!(matches!(client.roster(1).await, Err(Error::Unreadable { .. })));
