@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SEND: &str = "/api/invite/send-email";
+const WHOAMI: &str = "/api/current-user/whoami";
 
 #[tokio::test]
 async fn a_cut_before_the_effect_breaks_the_connection_and_mails_nobody() {
@@ -49,30 +50,34 @@ async fn a_cut_connection_carries_not_one_byte_of_an_answer() {
 async fn the_request_above_the_limit_is_refused_and_a_second_later_there_is_room() {
     let limit = RateLimit { requests_per_second: 5 };
     let simulator = start(Options { rate_limit: Some(limit), ..Options::default() }).await;
-    // On a busy machine six requests may take more than the second that they are about: then again.
-    let mut statuses = Vec::new();
+    let owner = format!("Token {}", simulator.owner_legacy_token());
+    let mut heard = None;
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(1050)).await;
         simulator.clear_journal();
-        statuses.clear();
         let began = Instant::now();
+        let mut statuses = Vec::new();
         for _ in 0..6 {
-            statuses.push(call(&simulator, "GET", "/api/current-user/whoami", None).await.status);
+            statuses.push(call(&simulator, "GET", WHOAMI, None).await.status);
         }
-        if began.elapsed() < Duration::from_millis(500) {
+        let journal = simulator.journal();
+        let other = call_as(&simulator, &owner, "GET", WHOAMI, None).await.unwrap();
+        simulator.set_switches(|s| s.retry_after = Some(7));
+        let told = call(&simulator, "GET", MEMBERS, None).await;
+        simulator.set_switches(|s| s.retry_after = None);
+        let untold = call(&simulator, "GET", MEMBERS, None).await;
+        // On a busy machine they may take more than the second that they are about: then again.
+        if began.elapsed() < Duration::from_secs(1) {
+            heard = Some((statuses, journal, other, told, untold));
             break;
         }
     }
+    let (statuses, journal, other, told, untold) = heard.expect("nine requests within one second of twenty");
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
-    let journal = simulator.journal();
     assert_eq!((journal.too_many_requests(), journal.most_in_one_second()), (1, 6));
-    let owner = format!("Token {}", simulator.owner_legacy_token());
-    let other = call_as(&simulator, &owner, "GET", "/api/current-user/whoami", None).await.unwrap();
     assert_eq!(other.status, 200, "the limit is per user");
-    simulator.set_switches(|s| s.retry_after = Some(7));
-    assert_eq!(call(&simulator, "GET", MEMBERS, None).await.headers["retry-after"], "7");
-    simulator.set_switches(|s| s.retry_after = None);
-    assert!(!call(&simulator, "GET", MEMBERS, None).await.headers.contains_key("retry-after"));
+    assert_eq!(told.headers["retry-after"], "7");
+    assert!(untold.status == 429 && !untold.headers.contains_key("retry-after"));
     tokio::time::sleep(Duration::from_millis(1050)).await;
     assert_eq!(call(&simulator, "GET", MEMBERS, None).await.status, 200);
 }
