@@ -1,6 +1,6 @@
 //! The client says to a Label Studio what it means to say, and understands what it hears: every call, both editions.
 
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
 use label_studio_operator::label_studio::{
     BaseUrl, Boottime, Class, Client, Connection, Edition, Error, InvitationState, Invite, Limit, Pace, Paces, Removed,
@@ -17,11 +17,16 @@ async fn simulator(options: Options) -> Simulator {
 }
 
 fn client(simulator: &Simulator, token: String, pace: Pace) -> Client {
+    client_that_waits(simulator, token, pace, Duration::from_secs(20))
+}
+
+/// So long for the answer to a mail.
+fn client_that_waits(simulator: &Simulator, token: String, pace: Pace, mail: Duration) -> Client {
     let connection = Connection {
         base_url: BaseUrl::parse(&simulator.url()).unwrap(),
         token: Token::parse(SecretString::from(token)).unwrap(),
         ca_bundle: None,
-        timeouts: Timeouts { mail: Duration::from_secs(1), ..Timeouts::default() },
+        timeouts: Timeouts { mail, ..Timeouts::default() },
         traffic: Traffic::default(),
     };
     Client::new(connection, pace).unwrap()
@@ -33,7 +38,7 @@ fn of_legacy(simulator: &Simulator) -> Client {
 
 async fn invite(client: &Client, emails: &[&str]) -> Result<(), Error> {
     let emails: Vec<String> = emails.iter().map(ToString::to_string).collect();
-    let soon = Boottime::now() + Duration::from_secs(5);
+    let soon = Boottime::now() + Duration::from_secs(60);
     client.invite(Invite { emails: &emails, role: &Role::Annotator, workspaces: &[], projects: &[] }, soon).await
 }
 
@@ -109,7 +114,10 @@ async fn an_answer_lost_after_a_mail_is_lost_and_the_mail_goes_out_once() {
         let simulator = simulator(Options::enterprise()).await;
         simulator.fault(Fault::on("POST", "/api/invite/send-email", kind));
         let email = format!("a{number}@example.com");
-        let error = invite(&of_legacy(&simulator), &[&email]).await.unwrap_err();
+        // Long enough for the mail to go out. The answer that hangs never comes.
+        let mail = Duration::from_secs(3);
+        let client = client_that_waits(&simulator, simulator.legacy_token(), Pace::unlimited(), mail);
+        let error = invite(&client, &[&email]).await.unwrap_err();
         assert!(error.lost(), "{error}");
         assert_eq!(simulator.mails_to(&email), 1);
     }
@@ -152,6 +160,22 @@ async fn an_access_token_that_ends_early_is_renewed_in_the_middle() {
 
 #[tokio::test]
 async fn at_fourteen_a_second_a_server_that_allows_fifteen_never_complains() {
+    // Requests that a busy machine held up come in a bunch, and the server may rightly complain of those: then again.
+    for _ in 0..10 {
+        match complaint().await {
+            None => return,
+            Some(before) => {
+                let longest = before.windows(2).map(|two| two[1] - two[0]).max().unwrap_or_default();
+                // At fourteen a second they are 71 ms apart.
+                assert!(longest > 71 + 40, "it complained of requests that came evenly: {before:?}");
+            }
+        }
+    }
+    panic!("it complained ten times, each time of a machine that stood still");
+}
+
+/// Sixty requests of two organizations: when those came that were there up to the first complaint, if there was one.
+async fn complaint() -> Option<Vec<u64>> {
     let rate_limit = Some(RateLimit { requests_per_second: 15 });
     let simulator = simulator(Options { rate_limit, ..Options::enterprise() }).await;
     let paces = Paces::new();
@@ -164,8 +188,13 @@ async fn at_fourteen_a_second_a_server_that_allows_fifteen_never_complains() {
         }
     };
     tokio::join!(ask(&a), ask(&a), ask(&b));
-    assert_eq!(simulator.journal().entries().filter(|entry| entry.status == Some(429)).count(), 0);
-    assert_eq!(a.requests() + b.requests(), 60);
+    let journal = simulator.journal();
+    let complained = journal.entries().position(|entry| entry.status == Some(429));
+    let Some(complained) = complained else {
+        assert_eq!(a.requests() + b.requests(), 60);
+        return None;
+    };
+    Some(journal.entries().take(complained + 1).map(|entry| entry.at_ms).collect())
 }
 
 #[tokio::test]
@@ -182,8 +211,12 @@ async fn complains(retry_after: Option<u64>) {
     let client = client(&simulator, simulator.legacy_token(), pace);
     simulator.fault(Fault::any(FaultKind::Status429 { retry_after }));
     let begun = Boottime::now();
+    // The second comes when the complaint has been heard; it may be over again by the time that anybody looks.
+    let complained = || client.budget_left() == Some(0) || client.requests() > 1;
     let (first, second) = tokio::join!(client.whoami(), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while !complained() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         client.whoami().await
     });
     assert!(first.is_ok() && second.is_ok());
