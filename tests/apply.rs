@@ -120,7 +120,7 @@ async fn an_answer_that_was_lost_sends_no_second_mail() {
     for (fault, waits) in [(FaultKind::CutAfter, false), (FaultKind::CutBefore, true)] {
         let mut shell = Shell::open(Options::default()).await;
         shell.more = vec![
-            ("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "500".to_owned()),
+            ("LABEL_STUDIO_OPERATOR_MAIL_TIMEOUT_MS", "5000".to_owned()),
             ("LABEL_STUDIO_OPERATOR_MAIL_SETTLE_MS", "200".to_owned()),
         ];
         shell.write_organization("");
