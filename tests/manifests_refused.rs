@@ -68,7 +68,7 @@ async fn the_api_server_warns_about_nothing_and_explains_every_field() {
     for field in ["organization.spec.guards.maxRemovals", "userinvite.spec.deletionPolicy", "userinvite.status.users"] {
         // Discovery is a moment behind the definitions.
         let explain = async || Ok(Some(kubectl.answer(&["explain", field]).await?));
-        let told = eventually("kubectl explain", Duration::from_secs(20), explain).await.unwrap();
+        let told = eventually("kubectl explain", Duration::from_secs(60), explain).await.unwrap();
         assert!(told.contains("DESCRIPTION"), "{told}");
     }
 }

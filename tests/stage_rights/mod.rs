@@ -174,10 +174,9 @@ fn forbidden(plane: &ControlPlane, home: &str) -> Vec<Request> {
 pub async fn assert_each_used(plane: &ControlPlane, home: &str, granted: &BTreeSet<Right>) {
     let told = |rights: &BTreeSet<Right>| rights.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
     // The log is written after the answer.
-    let all = eventually("every right is used", Duration::from_secs(5), async || {
-        Ok((used(plane, home, granted) == *granted).then_some(()))
-    })
-    .await;
+    let all =
+        eventually("every right is used", SOON, async || Ok((used(plane, home, granted) == *granted).then_some(())))
+            .await;
     let forbidden = forbidden(plane, home);
     assert!(forbidden.is_empty(), "the operator lacks a right: {forbidden:#?}");
     let requests = plane.requests_of_operator(home).unwrap();
