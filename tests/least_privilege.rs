@@ -155,7 +155,9 @@ async fn until_ready(stage: &Stage, place: &Place<'_>, name: &str, status: &str)
             let text = kubectl(stage, place, &["get", "userinvite", name, "-o", "json"]).await;
             last = serde_json::from_str(&text).unwrap();
             let ready = condition(&last, "Ready");
-            ready["status"] == status && ready["observedGeneration"] == last["metadata"]["generation"]
+            // Before the first verdict it is not ready either, and a play that went on then would not have its Event told.
+            let decided = ready["reason"] != "Progressing";
+            decided && ready["status"] == status && ready["observedGeneration"] == last["metadata"]["generation"]
         })
         .await;
 }
