@@ -8,7 +8,7 @@ pub fn nearest<'a>(word: &str, all: impl IntoIterator<Item = &'a str>) -> Option
 /// Those that differ by case or by a slip, or by more where the word is long; the nearest first.
 pub fn near<'a>(word: &str, all: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = word.to_lowercase();
-    let slips = 1 + wanted.chars().count() / 4;
+    let slips = 1 + wanted.chars().count() / 5;
     let distance = |other: &str| strsim::osa_distance(&wanted, &other.to_lowercase());
     let mut near: Vec<(usize, &str)> = all.into_iter().map(|other| (distance(other), other)).collect();
     near.retain(|(distance, other)| *distance <= slips && *distance < other.chars().count());
