@@ -75,9 +75,9 @@ async fn each_policy_with_each_state() {
         }
         stage.simulator.add_member(&email(policy, "deactivated"), "DI");
         stage.simulator.sign_up_by_link(&email(policy, "pending")).unwrap();
-        stage
-            .apply(&invite(&format!("first-{}", policy.to_lowercase()), "Annotator", policy, &email(policy, "claimed")))
-            .await;
+        // The older one also by its name, which decides where both were made in one second.
+        let older = format!("before-{}", policy.to_lowercase());
+        stage.apply(&invite(&older, "Annotator", policy, &email(policy, "claimed"))).await;
     }
     stage.simulator.fault(Fault::on("PATCH", "/api/organizations/1/memberships", FaultKind::Forbidden403).always());
     for policy in POLICIES {
