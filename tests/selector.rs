@@ -8,9 +8,9 @@ mod stage;
 use kube::core::SelectorExt as _;
 use label_studio_harness::{OperatorProcess, Relay};
 use label_studio_operator::controller::selector;
-use label_studio_simulator::{Options, OrganizationSeed, Simulator, Switches};
+use label_studio_simulator::{Fault, FaultKind, Options, OrganizationSeed, Simulator, Switches};
 use serde_json::{Value, json};
-use stage::{SOON, Stage, condition};
+use stage::{SOON, Stage, condition, person};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
@@ -179,6 +179,27 @@ async fn an_organization_that_changes_hands_in_the_middle_of_its_mails_sends_non
 async fn nor_does_one_whose_server_hides_invitations() {
     let switches = Switches { open_invitations_listed: false, ..Switches::default() };
     everybody_has_one_mail(&moved_in_the_middle(switches).await);
+}
+
+/// Whoever takes over may write to the UserInvite before, and this server does not show whom it mailed.
+#[tokio::test]
+async fn what_became_of_a_mail_is_stored_by_whoever_sent_it_though_another_acts_by_then() {
+    let switches = Switches { open_invitations_listed: false, ..Switches::default() };
+    let stage = Stage::set(Options { switches, ..Options::default() }).await;
+    let send = "/api/invite/send-email";
+    stage.simulator.fault(Fault::on("POST", send, FaultKind::Slow { milliseconds: 8000 }));
+    let _one = Shard::start(&stage, "a").await;
+    let _two = Shard::start(&stage, "b").await;
+    stage.secret(&stage.simulator.legacy_token()).await;
+    stage.apply(&Stage::invite("people", "Annotator", &["ada@example.com"])).await;
+    stage.apply(&labelled(stage.organization(json!({})), "acme", "a")).await;
+    stage.until("the mail is under way", async || stage.simulator.journal().count("POST", send) == 1).await;
+    give(&stage, "acme", "b").await;
+    let another = json!({"status": {"conditions": null}}).to_string();
+    stage.kubectl(&["patch", "userinvite/people", "--subresource=status", "--type=merge", "-p", &another], "").await;
+    let people = stage.ready("userinvite/people", "True", "Reconciled").await;
+    assert_eq!(person(&people, "ada@example.com")["state"], "Invited");
+    assert_eq!(stage.simulator.mails().len(), 1);
 }
 
 #[tokio::test]

@@ -6,13 +6,14 @@ use super::status::{InviteSituation, OrganizationView, invite_status, organizati
 use super::tell::{tell_invites, tell_organization};
 use crate::engine::apply::Gate;
 use crate::engine::desired::Desired;
-use crate::engine::ledger::{InviteMemory, Ledger};
+use crate::engine::ledger::{InviteMemory, Ledger, Passing};
 use crate::engine::memory::Forgotten;
 use crate::engine::plan::unmanaged;
 use crate::engine::target::first_mismatch;
-use crate::resources::{Organization, Target, UserInvite, seconds};
+use crate::resources::{Organization, Target, UserInvite, UserInviteStatus, folded, seconds};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// UserInvites whose statuses are made and written at a time.
@@ -37,6 +38,26 @@ pub async fn remember(objects: &mut Objects, ledger: &Ledger) -> Result<(), Forg
     status.invite_link.clone_from(&ledger.invite_link);
     status.signup.clone_from(&ledger.signup);
     objects.put_organization(status).await
+}
+
+/// What became of the mails that this operator sent, where another acts by now and nobody else knows of it. Of each UserInvite
+/// only these people's entries change: what is said of all of them is the other's to say.
+pub async fn leave_outcomes(objects: &mut Objects, passing: &mut Passing) -> Result<(), Forgotten> {
+    let mut statuses: BTreeMap<String, UserInviteStatus> = BTreeMap::new();
+    for ((name, email), person) in &passing.unstored {
+        let Some(invite) = objects.invites.get(name) else { continue };
+        let status = statuses.entry(name.clone()).or_insert_with(|| invite.status.clone().unwrap_or_default());
+        match status.users.iter_mut().find(|known| folded(&known.email) == *email) {
+            // A later mail is the other's.
+            Some(known) if known.invited_at > person.invited_at => {}
+            Some(known) => *known = person.clone().into(),
+            None => status.users.push(person.clone().into()),
+        }
+    }
+    // What cannot be written is no reason to stay: its mark stands, so nobody is mailed twice.
+    tolerated(objects.put_invites(statuses.into_iter().collect()).await)?;
+    passing.unstored.clear();
+    Ok(())
 }
 
 /// First status and finalizer of UserInvites never seen before, so that no mail has to wait for them. Begins nothing more

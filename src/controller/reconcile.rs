@@ -7,7 +7,7 @@ use super::farewell::without_organization;
 use super::gate::Preemption;
 use super::handover::hand_over;
 use super::objects::Objects;
-use super::publish::{Told, introduce, publish, remember};
+use super::publish::{Told, introduce, leave_outcomes, publish, remember};
 use super::rivals::Place;
 use super::server::{Server, Session};
 use super::state::{Next, State};
@@ -111,6 +111,7 @@ async fn attempt(
     seen: u64,
 ) -> Result<Next, Forgotten> {
     if objects.organization.as_ref().is_some_and(|organization| !context.is_ours(organization)) {
+        leave_outcomes(objects, &mut state.passing).await?;
         tracing::info!(organization = %state.key, "another operator acts for it, by its labels");
         context.rivals.forget(&state.key);
         return Ok(Next::Never);
